@@ -1,0 +1,32 @@
+"""The node's Ethereum key."""
+
+from __future__ import annotations
+
+from invoke.context import Context
+
+from fabfile.volumes import help_for
+from transcoder import app
+
+
+@app.task(help=help_for("yes", "dry_run", "json"))
+def create_key(
+    _context: Context, env: str = "", node: str = "", yes: bool = False, dry_run: bool = False, json: bool = False
+) -> None:
+    """
+    Make a fresh node's first account on its own volume, then start the node. Never a second one.
+
+    Examples:
+        fab create-key
+        fab create-key --node tc002 --yes
+    """
+    from transcoder.recipes import attach, create_key
+
+    settings = app.settings(env)
+    name = node or settings.node.default
+    with app.world(settings) as world:
+        app.perform(world, create_key.operation(name), yes=yes, dry_run=dry_run, json=json)
+        if not dry_run:
+            app.perform(world, attach.operation(attach.Request(name)), yes=True, dry_run=False, json=json)
+
+
+TASKS = (create_key,)

@@ -1,0 +1,1 @@
+"""The stand-in for geth 1.8.27."""

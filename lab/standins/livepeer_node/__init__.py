@@ -1,0 +1,1 @@
+"""The stand-in for livepeer 0.2.4."""

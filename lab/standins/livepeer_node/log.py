@@ -1,0 +1,13 @@
+"""glog lines as the node writes them; the source is the Go file that the real one would name."""
+
+from ..common import logs
+
+
+def info(message: str, source: str = "livepeer.go:1") -> None:
+    """An I line."""
+    logs.glog("I", source, message)
+
+
+def error(message: str, source: str = "livepeer.go:1") -> None:
+    """An E line."""
+    logs.glog("E", source, message)

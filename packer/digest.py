@@ -1,0 +1,36 @@
+"""The digest of an image: sha256 over everything that goes into it. Same digest, same image: no need to bake again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from packer.downloads import Archive
+from packer.recipe import SCRIPTS, package_names
+from packer.tarball import File
+from transcoder.settings import Settings
+
+
+def image_digest(
+    settings: Settings, rootfs: Mapping[str, File], archives: Sequence[Archive], source_ami_id: str = ""
+) -> str:
+    """Return the digest of the image in hex.
+
+    :param source_ami_id: the image to start from; without it the selector of the settings counts, and a newer stock
+        image does not change the digest.
+    """
+    source: Any = source_ami_id or settings.image.source_ami.model_dump()
+    inputs = {
+        "environment": settings.name,
+        "os": settings.image.os,
+        "source_ami": source,
+        "root": [settings.image.root_size_gib, settings.instance.root_type],
+        "imds_tokens": settings.aws.imds_tokens,
+        "packages": package_names(settings),
+        "rootfs": {path: [file.mode, hashlib.sha256(file.content).hexdigest()] for path, file in rootfs.items()},
+        "scripts": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in SCRIPTS.glob("*.sh")},
+        "archives": [[archive.version, archive.sha256] for archive in archives],
+    }
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()

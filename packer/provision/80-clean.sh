@@ -1,0 +1,30 @@
+# Removes what belongs to this one machine. Two instances of the image must not share a key, an id or a secret.
+# The connection that this runs over lives on: sshd read its key when it was opened.
+set -eu
+
+apt-get clean
+rm -rf /var/lib/apt/lists/*
+
+# The next instance must not be taken for this one.
+rm -rf /var/lib/cloud/data /var/lib/cloud/instance /var/lib/cloud/instances /var/lib/cloud/sem
+: >/etc/machine-id
+rm -f /var/lib/dbus/machine-id
+if [ -d /var/lib/dbus ]; then ln -s /etc/machine-id /var/lib/dbus/machine-id; fi
+rm -f /var/lib/systemd/random-seed /var/lib/dhcp/*.leases /etc/ssh/ssh_host_*
+
+for home in /root /home/*; do
+    if [ -d "$home" ]; then
+        rm -rf "$home/.ssh" "$home/.cache" "$home/.bash_history" "$home/.python_history" "$home/.lesshst" \
+            "$home/.viminfo" "$home/.wget-hsts" "$home/.sudo_as_admin_successful" "$home/.aws"
+    fi
+done
+
+# Logs: the journal goes, text logs stay as empty files with their owners.
+if [ -d /run/systemd/system ]; then journalctl --quiet --rotate; fi
+rm -rf /var/log/journal/* /run/log/journal/* /var/crash/*
+find /var/log -type f \( -name '*.gz' -o -name '*.[0-9]' -o -name '*.old' \) -delete
+find /var/log -type f -exec truncate --size 0 {} +
+
+# What this bake itself left behind. Packer's own script of this moment is removed by Packer.
+rm -rf /tmp/transcoder-* /var/tmp/*
+sync

@@ -1,0 +1,212 @@
+"""What makes and ends machines, and the lab. `invoke --list` is the table of contents, `invoke --help TASK` has more.
+
+Every task parses, calls the library and prints; nothing is decided here.
+"""
+
+from __future__ import annotations
+
+from invoke.collection import Collection
+from invoke.context import Context
+
+from transcoder import app
+
+ENV = "environment: a name in environments/ or a path to a TOML file (default: $TRANSCODER_ENV, else lab)"
+YES = "go on without asking"
+DRY_RUN = "print what would be done, change nothing"
+JSON = "print the result as JSON on stdout"
+NODE = "the node (default: the environment's node.default)"
+
+
+@app.task(
+    help={
+        "env": ENV,
+        "dry-run": "print the HCL and what would be baked, change nothing",
+        "force": "bake although an image of the same inputs exists",
+        "yes": YES,
+        "json": JSON,
+    }
+)
+def bake_ami(
+    _context: Context, env: str = "", dry_run: bool = False, force: bool = False, yes: bool = False, json: bool = False
+) -> None:
+    """
+    Bake the environment's AMI with Packer. An image of the very same inputs is returned instead of baked again.
+
+    Examples:
+        invoke bake-ami --dry-run
+        invoke bake-ami --env bionic-2018
+    """
+    from packer import command
+
+    settings = app.settings(env)
+    with app.world(settings) as world:
+        command.bake_ami(world, dry_run=dry_run, force=force, yes=yes, json_output=json)
+
+
+@app.task(
+    help={
+        "env": ENV,
+        "node": NODE,
+        "name": "Name and host name of the instance (default: the node's name)",
+        "ami": "launch from this image (default: the newest baked for this environment)",
+        "spare": "an idle machine for a node to be migrated to: no volumes, no address",
+        "yes": YES,
+        "dry-run": DRY_RUN,
+        "json": JSON,
+    }
+)
+def launch(
+    _context: Context,
+    env: str = "",
+    node: str = "",
+    name: str = "",
+    ami: str = "",
+    spare: bool = False,
+    yes: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+) -> None:
+    """
+    Launch a node: instance, Elastic IP, data volumes (created, or the existing ones by their tags), services.
+
+    Examples:
+        invoke launch --dry-run
+        invoke launch --node tc001 --yes
+        invoke launch --spare --name tc001-b --yes
+    """
+    from transcoder import report
+    from transcoder.recipes import attach
+    from transcoder.recipes import launch as recipe
+
+    settings = app.settings(env)
+    request = recipe.Request(node or settings.node.default, name, ami, spare)
+    with app.world(settings) as world:
+        app.perform(world, recipe.operation(request), yes=yes, dry_run=dry_run, json=json)
+        if dry_run:
+            return
+        if not spare:
+            volumes = attach.Request(request.node, request.instance_name)
+            app.perform(world, attach.operation(volumes), yes=True, dry_run=False, json=json)
+        report.print_reach(recipe.observe(world, request), settings)
+
+
+@app.task(
+    help={
+        "env": ENV,
+        "node": NODE,
+        "instance": "a Name or an instance id (default: the instance that carries the node)",
+        "yes": YES,
+        "dry-run": DRY_RUN,
+        "json": JSON,
+    }
+)
+def terminate(
+    _context: Context,
+    env: str = "",
+    node: str = "",
+    instance: str = "",
+    yes: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+) -> None:
+    """
+    Terminate an instance. A node on it is stopped first and its volumes detached: the data stays.
+
+    Examples:
+        invoke terminate --dry-run
+        invoke terminate --instance tc001-b --yes
+    """
+    from transcoder.recipes import detach as recipe
+
+    settings = app.settings(env)
+    request = recipe.Request(node or settings.node.default, instance, terminate=True)
+    with app.world(settings) as world:
+        app.perform(world, recipe.operation(request), yes=yes, dry_run=dry_run, json=json)
+
+
+@app.task(help={"env": ENV})
+def lab_up(_context: Context, env: str = "") -> None:
+    """
+    Start EC2 on this machine. Clears what an earlier crash left; a lab that is up stays as it is.
+
+    Examples:
+        invoke lab.up
+    """
+    from lab import show
+
+    show.up(app.settings(env))
+
+
+@app.task(help={"env": ENV, "json": JSON})
+def lab_status(_context: Context, env: str = "", json: bool = False) -> None:
+    """
+    Show the lab's instances, volumes, addresses and images.
+
+    Examples:
+        invoke lab.status
+    """
+    from lab import show
+
+    show.status(app.settings(env), as_json=json)
+
+
+@app.task(help={"env": ENV})
+def lab_down(_context: Context, env: str = "") -> None:
+    """
+    End the lab: machines, volumes, network. Nothing is left behind, which is checked.
+
+    Examples:
+        invoke lab.down
+    """
+    from lab import show
+
+    show.down(app.settings(env))
+
+
+@app.task(
+    help={
+        "env": ENV,
+        "instance": "an instance id or Name: its console (default: the lab's own log)",
+        "follow": "go on as it grows",
+    }
+)
+def lab_logs(_context: Context, env: str = "", instance: str = "", follow: bool = False) -> None:
+    """
+    Print the lab's own log, or the console of a machine.
+
+    Examples:
+        invoke lab.logs
+        invoke lab.logs --instance tc001 --follow
+    """
+    from lab import show
+
+    show.logs(app.settings(env), instance, follow=follow)
+
+
+@app.task(help={"env": ENV, "instance": "an instance id or Name (default: the only one that runs)"})
+def lab_shell(_context: Context, env: str = "", instance: str = "") -> None:
+    """
+    Log in to a machine of the lab.
+
+    Examples:
+        invoke lab.shell
+        invoke lab.shell --instance tc001
+    """
+    from invoke.exceptions import Exit
+
+    from lab import show
+
+    raise Exit(code=show.shell(app.settings(env), instance))
+
+
+namespace = Collection(bake_ami, launch, terminate)
+lab = Collection("lab")
+for _task, _name in (
+    (lab_up, "up"),
+    (lab_status, "status"),
+    (lab_down, "down"),
+    (lab_logs, "logs"),
+    (lab_shell, "shell"),
+):
+    lab.add_task(_task, name=_name)
+namespace.add_collection(lab)

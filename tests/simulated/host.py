@@ -1,0 +1,208 @@
+"""Implements `transcoder.world.Host`: answers exactly the command lines that the library sends, and no other."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.simulated import looks
+from tests.simulated.disk import KEY, Disk, Entry, key_files
+from tests.simulated.looks import Answer, Args, entry_at, path_on_disk
+from tests.simulated.machine import Machine
+from transcoder.errors import Failed, Unreachable
+from transcoder.guest import HOLD_DIRECTORY
+from transcoder.layout import KEYSTORE, LIVEPEER
+from transcoder.world import Output, command_line
+
+LOOKS = {
+    **{"lsblk": looks.run_lsblk, "findmnt": looks.run_findmnt, "blkid": looks.run_blkid, "wipefs": looks.run_wipefs},
+    **{"cmp": looks.run_cmp, "debugfs": looks.run_debugfs, "ls": looks.run_ls, "stat": looks.run_stat},
+    **{"find": looks.run_find, "cat": looks.run_cat, "journalctl": looks.run_journalctl},
+}
+ANYBODY = frozenset({"lsblk", "findmnt", "ls", "curl"})
+"""Programs that need no root. ``systemctl`` needs none to show."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command that a machine was given."""
+
+    machine: str
+    argv: Args
+    stdin: str
+
+    @property
+    def changes_something(self) -> bool:
+        """Whether it is more than a look."""
+        name, rest = self.argv[0], self.argv[1:]
+        harmless = name in LOOKS or name in ("curl", "sync") or rest[:1] in (("show",), ("is-system-running",))
+        return not harmless and rest[:1] != ("settle",)
+
+
+class SimulatedHost:
+    """A machine that takes commands. What it does not know is a mistake in the library or in here: it says so."""
+
+    def __init__(self, machine: Machine, name: str, lock: threading.RLock, log: list[Command]) -> None:
+        self.name = name
+        self._machine, self._lock, self._log = machine, lock, log
+
+    def run(
+        self, *argv: str, stdin: str = "", sudo: bool = True, ok: Sequence[int] = (0,), timeout: float = 60.0
+    ) -> Output:
+        """Run a command; see `transcoder.world.Host`."""
+        with self._lock:
+            self._machine.catch_up()
+            if not self._machine.answers():
+                raise Unreachable(f"{self.name}: no answer over SSH: timed out")
+            self._log.append(Command(self._machine.instance_id, argv, stdin))
+            assert sudo or _needs_no_root(argv), f"needs root: {command_line(argv)}"
+            code, out = self._answer(argv, stdin)
+            self._machine.catch_up()
+            if code not in ok:
+                raise Failed(f"{self.name}: {command_line(argv)} ended with {code}: {out.strip()[-1500:]}")
+            return Output(argv, code, out if code in (0, 1, 2) else "", "" if code == 0 else out)
+
+    def _answer(self, argv: Args, stdin: str) -> Answer:
+        if argv[0] in LOOKS:
+            return LOOKS[argv[0]](self._machine, argv)
+        if argv[0] == "curl":
+            return looks.run_curl(self._machine, argv, stdin)
+        act = getattr(self, "_run_" + argv[0].replace(".", "_"), None)
+        assert act is not None, f"a command line that no simulated machine knows: {command_line(argv)}"
+        answer: Answer = act(argv, stdin)
+        return answer
+
+    # systemd
+
+    def _run_systemctl(self, argv: Args, stdin: str) -> Answer:
+        verb = argv[1]
+        if verb == "show":
+            return looks.show_units(self._machine, argv)
+        if verb == "is-system-running":
+            return (0, "running\n") if self._machine.booted() else (1, "starting\n")
+        assert len(argv) == 3, argv
+        if verb == "start":
+            problem = self._machine.start(argv[2])
+            return (1, f"Job for {argv[2]} failed: {problem}\n") if problem else (0, "")
+        assert verb == "stop", argv
+        self._machine.stop(argv[2])
+        return 0, ""
+
+    # the hold directory, and files on volumes
+
+    def _run_mkdir(self, argv: Args, stdin: str) -> Answer:
+        assert argv == ("mkdir", "-p", HOLD_DIRECTORY), argv
+        return 0, ""
+
+    def _run_touch(self, argv: Args, stdin: str) -> Answer:
+        self._machine.held |= {_held_unit(path) for path in argv[1:]}
+        return 0, ""
+
+    def _run_rm(self, argv: Args, stdin: str) -> Answer:
+        assert argv[1] == "-f", argv
+        self._machine.held -= {_held_unit(path) for path in argv[2:]}
+        return 0, ""
+
+    def _run_install(self, argv: Args, stdin: str) -> Answer:
+        if argv[1] == "-d":
+            _, _, dash_o, user, dash_g, group, dash_m, mode, path = argv
+            assert (dash_o, dash_g, dash_m) == ("-o", "-g", "-m"), argv
+            self._put(path, Entry(int(mode, 8), int(user), int(group)))
+            return 0, ""
+        dash_m, mode, source, path = argv[1:]
+        assert (dash_m, source) == ("-m", "/dev/stdin"), argv
+        self._put(path, Entry(int(mode, 8), 0, 0, stdin.encode()))
+        return 0, ""
+
+    def _put(self, path: str, entry: Entry) -> None:
+        found = path_on_disk(self._machine, path)
+        assert found is not None, f"{path} would be written to the root disk of {self.name}: nothing is mounted there"
+        found[0].touched().tree[found[1]] = entry
+
+    def _run_sync(self, argv: Args, stdin: str) -> Answer:
+        path = argv[-1]
+        assert argv in (("sync", path), ("sync", "--file-system", path)), argv
+        found = path_on_disk(self._machine, path)
+        return (0, "") if found and (not found[1] or entry_at(self._machine, path)) else (1, f"{path}: no such file\n")
+
+    def _run_mv(self, argv: Args, stdin: str) -> Answer:
+        option, old, new = argv[1:]
+        assert option == "--no-target-directory", argv
+        entry, found = entry_at(self._machine, old), path_on_disk(self._machine, old)
+        assert entry is not None, f"{old} does not exist"
+        assert found is not None, f"{old} is on no volume"
+        del found[0].needed().tree[found[1]]
+        self._put(new, entry)
+        return 0, ""
+
+    def _run_chown(self, argv: Args, stdin: str) -> Answer:
+        recursive, no_dereference, source, target, mount = argv[1:]
+        assert (recursive, no_dereference) == ("--recursive", "--no-dereference"), argv
+        old, found = source.removeprefix("--from="), path_on_disk(self._machine, mount)
+        assert found is not None, f"nothing is mounted at {mount}"
+        for entry in found[0].touched().tree.values():
+            if old.startswith(":") and entry.gid == int(old[1:]):
+                entry.gid = int(target.removeprefix(":"))
+            elif not old.startswith(":") and entry.uid == int(old):
+                entry.uid = int(target)
+        return 0, ""
+
+    # block devices
+
+    def _run_e2fsck(self, argv: Args, stdin: str) -> Answer:
+        option, device = argv[1:]
+        assert option == "-p", "only what can be repaired without a question"
+        disk = self._unmounted(device)
+        return (4, f"{device}: UNEXPECTED INCONSISTENCY; RUN fsck MANUALLY.\n") if disk.damaged else (0, "")
+
+    def _run_mkfs_ext4(self, argv: Args, stdin: str) -> Answer:
+        *options, label, device = argv[1:]
+        assert options == ["-q", "-m", "0", "-L"], argv
+        self._unmounted(device).format(label)
+        return 0, ""
+
+    def _run_e2label(self, argv: Args, stdin: str) -> Answer:
+        device, label = argv[1:]
+        self._unmounted(device).touched().label = label
+        return 0, ""
+
+    def _unmounted(self, device: str) -> Disk:
+        """Return the disk of a device, which nothing may have mounted."""
+        mounted = [self._machine.devices[volume] for volume in self._machine.mounts.values()]
+        assert device not in mounted, f"{device} is mounted"
+        return self._machine.disk_at(device)
+
+    def _run_udevadm(self, argv: Args, stdin: str) -> Answer:
+        if argv[1:] == ("trigger", "--subsystem-match=block"):
+            self._machine.announce_all()
+        else:
+            assert argv[1:] == ("settle", "--timeout=30"), argv
+        return 0, ""
+
+    # the key
+
+    def _run_runuser(self, argv: Args, stdin: str) -> Answer:
+        """geth makes an account as the service user, with an empty passphrase."""
+        datadir = KEYSTORE.removesuffix("/keystore")
+        own = ("runuser", "-u", LIVEPEER.service.user, "--", "env", f"HOME={datadir}")
+        geth = ("/usr/local/bin/geth", "--datadir", datadir, "account", "new", "--password", "/dev/null")
+        assert argv == (*own, *geth), argv
+        entry, found = entry_at(self._machine, datadir), path_on_disk(self._machine, datadir)
+        assert entry is not None, f"{datadir} does not exist"
+        assert found is not None, "it is on no volume"
+        if entry.uid != LIVEPEER.service.id:
+            return 1, "Fatal: Failed to create account: permission denied\n"
+        found[0].touched().tree.update(key_files(LIVEPEER.service.id))
+        return 0, "Address: {" + json.dumps(KEY[2:])[1:-1] + "}\n"
+
+
+def _needs_no_root(argv: Args) -> bool:
+    return argv[0] in ANYBODY or argv[:2] in (("systemctl", "show"), ("systemctl", "is-system-running"))
+
+
+def _held_unit(path: str) -> str:
+    directory, _, unit = path.rpartition("/")
+    assert directory == HOLD_DIRECTORY, path
+    return unit

@@ -1,0 +1,210 @@
+"""The commands that only look, with the output formats recorded in ``tests/unit/facts/``."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from tests.simulated.clock import START
+from tests.simulated.disk import Disk, Entry
+from tests.simulated.machine import BLOCK_TIME, GETH_ANSWERS, GETH_PEERS, LIVEPEER_ANSWERS, Machine, Unit
+from tests.unit.facts.recorded import recorded
+from transcoder.actions.services import GETH_RPC, LIVEPEER_API
+from transcoder.facts import blkid, findmnt, geth_rpc, keystore, livepeer_api, lsblk, systemctl, wipefs
+from transcoder.guest import HOLD_DIRECTORY, MIB
+from transcoder.layout import GETH, LIVEPEER, VOLUMES
+
+Answer = tuple[int, str]
+"""Exit code and standard output."""
+Args = tuple[str, ...]
+RECORDED_BOOT = 1_800_000_000.0
+LISTING_FIELDS = "%f\\n"
+
+
+def path_on_disk(machine: Machine, path: str) -> tuple[Disk, str] | None:
+    """Return the disk mounted above ``path`` and the path on it; None where nothing is mounted."""
+    for data in VOLUMES:
+        if path == data.mount or path.startswith(data.mount + "/"):
+            disk = machine.mounted_disk(data)
+            return (disk, path[len(data.mount) :]) if disk else None
+    raise AssertionError(f"no command of ours has business at {path}")
+
+
+def entry_at(machine: Machine, path: str) -> Entry | None:
+    """Return a file or directory on a mounted volume."""
+    found = path_on_disk(machine, path)
+    return found[0].needed().tree.get(found[1]) if found else None
+
+
+def run_lsblk(machine: Machine, argv: Args) -> Answer:
+    assert argv == lsblk.COMMAND, argv
+    rows = [_row("/dev/nvme0n1", 32 * 1024**3, "vol0root", "ext4", "cloudimg-rootfs", "/")]
+    for volume_id, device in machine.devices.items():
+        disk, serial = machine.cloud.disks[volume_id], volume_id.replace("-", "") if machine.nitro else None
+        fs = disk.filesystem
+        target = next((at for at, mounted in machine.mounts.items() if mounted == volume_id), None)
+        rows.append(
+            _row(device, disk.size, serial, fs.type if fs else None, (fs.label if fs else None) or None, target)
+        )
+    # util-linux 2.31: every number is text, what is not there is null
+    return 0, json.dumps({"blockdevices": rows}, indent=3)
+
+
+def _row(name: str, size: int, serial: str | None, fstype: str | None, label: str | None, at: str | None) -> object:
+    uuid = "11111111-2222-4333-8444-555555555555" if fstype else None
+    return {
+        **{"name": name, "size": str(size), "serial": serial, "fstype": fstype, "label": label, "uuid": uuid},
+        **{"mountpoint": at, "type": "disk"},
+    }
+
+
+def run_findmnt(machine: Machine, argv: Args) -> Answer:
+    assert argv == findmnt.COMMAND, argv
+    rows = [{"target": "/", "source": "/dev/nvme0n1", "fstype": "ext4", "options": "rw,relatime"}]
+    rows += [
+        {"target": target, "source": machine.devices[volume_id], "fstype": "ext4", "options": "rw,noatime"}
+        for target, volume_id in machine.mounts.items()
+    ]
+    return 0, json.dumps({"filesystems": rows}, indent=3)
+
+
+def run_blkid(machine: Machine, argv: Args) -> Answer:
+    assert argv == blkid.command(argv[-1]), argv
+    disk, lines = machine.disk_at(argv[-1]), [f"DEVNAME={argv[-1]}"]
+    fs = disk.filesystem
+    if fs is not None:
+        label = [f"LABEL={fs.label}"] if fs.label else []
+        lines += [*label, f"UUID={fs.uuid}", "VERSION=1.0", f"TYPE={fs.type}", "USAGE=filesystem"]
+    elif disk.table:
+        lines += ["PTUUID=0fc3512f-7100-f745-ae46-f2f304149eb5", f"PTTYPE={disk.table}"]
+    else:
+        return blkid.NOTHING_FOUND, ""
+    return 0, "\n".join(lines) + "\n"
+
+
+def run_wipefs(machine: Machine, argv: Args) -> Answer:
+    assert argv == wipefs.command(argv[-1]), argv
+    disk = machine.disk_at(argv[-1])
+    fs = disk.filesystem
+    if fs is not None:
+        return 0, f"{'0x438' if fs.type == 'ext4' else '0x0'},{fs.uuid},{fs.label},{fs.type}\n"
+    return 0, "0x200,,,gpt\n0x3fffe00,,,gpt\n0x1fe,,,PMBR\n" if disk.table else ""
+
+
+def run_cmp(machine: Machine, argv: Args) -> Answer:
+    device, initial = argv[-2], argv[-3]
+    disk = machine.disk_at(device)
+    starts = [f"--ignore-initial={start}:0" for start in (0, disk.size - MIB)]
+    assert argv[1:-3] == ("--quiet", f"--bytes={MIB}"), argv
+    assert initial in starts, argv
+    assert argv[-1] == "/dev/zero", argv
+    return (0 if disk.zero_ends else 1), ""
+
+
+def run_debugfs(machine: Machine, argv: Args) -> Answer:
+    option, request, device = argv[1:]
+    assert option == "-R", "debugfs may only read: no -w"
+    tree = machine.disk_at(device).needed().tree
+    if request == "ls -p /":
+        names = [path for path in tree if path.count("/") == 1]
+        dots = ["/2/040755/0/0/.//", "/2/040755/0/0/..//"]
+        return 0, "\n".join([*dots, *(_listed(n, path, tree[path]) for n, path in enumerate(names, 11)), ""])
+    verb, path = request.split(" ")
+    assert verb == "cat", request
+    return 0, (tree[path].data or b"").decode() if path in tree else ""
+
+
+def _listed(inode: int, path: str, entry: Entry) -> str:
+    kind, size = ("040", "") if entry.data is None else ("100", str(len(entry.data)))
+    return f"/{inode}/{kind}{entry.mode:o}/{entry.uid}/{entry.gid}{path}/{size}/"
+
+
+def run_ls(machine: Machine, argv: Args) -> Answer:
+    assert argv == ("ls", "-A", HOLD_DIRECTORY), argv
+    return 0, "".join(f"{unit}\n" for unit in sorted(machine.held))
+
+
+def run_stat(machine: Machine, argv: Args) -> Answer:
+    assert argv[1] == "--format=%u:%g %a", argv
+    found = [entry_at(machine, path) for path in argv[2:]]
+    lines = [f"{entry.uid}:{entry.gid} {entry.mode:o}\n" for entry in found if entry]
+    return (0 if None not in found else 1), "".join(lines)
+
+
+def run_find(machine: Machine, argv: Args) -> Answer:
+    directory = argv[1]
+    found = path_on_disk(machine, directory)
+    if found is None or (found[1] and found[1] not in found[0].needed().tree):
+        return 1, ""
+    tree = found[0].needed().tree
+    if argv == keystore.list_command(directory):
+        prefix = found[1] + "/"
+        return 0, "".join(f"{path[len(prefix) :]}\n" for path in tree if path.startswith(prefix))
+    assert argv[2:] == ("-xdev", "(", "-uid", "1000", "-o", "-gid", "1000", ")", "-print", "-quit"), argv
+    of_ubuntu = [path for path, entry in tree.items() if 1000 in (entry.uid, entry.gid)]
+    return 0, "".join(f"{directory}{path}\n" for path in of_ubuntu[:1])
+
+
+def run_cat(machine: Machine, argv: Args) -> Answer:
+    (path,) = argv[1:]
+    if path.startswith("/proc/"):
+        pids = [unit.pid for unit in machine.units.values() if unit.pid]
+        known = int(path.split("/")[2]) in pids
+        return (0, recorded("limits", "service-237.txt")) if known else (1, "")
+    entry = entry_at(machine, path)
+    return (0, (entry.data or b"").decode()) if entry else (1, "")
+
+
+def run_journalctl(machine: Machine, argv: Args) -> Answer:
+    units = [argv[i + 1] for i, part in enumerate(argv) if part == "--unit"]
+    assert units, "a journal without a unit is everybody's"
+    lines = [line for unit in units for line in machine.journal.get(unit, [])]
+    return 0, "".join(f"{line}\n" for line in lines) or "-- No entries --\n"
+
+
+def show_units(machine: Machine, argv: Args) -> Answer:
+    """``systemctl show``: a mount has neither MainPID nor NRestarts."""
+    units = argv[argv.index("--") + 1 :]
+    assert argv == systemctl.command(*units), argv
+    return 0, "\n".join(_shown(machine, unit) for unit in units)
+
+
+def _shown(machine: Machine, name: str) -> str:
+    load = "not-found" if machine.faults.without_our_units else "loaded"
+    for data in VOLUMES:
+        if name == data.mount_unit:
+            state = ("active", "mounted") if data.mount in machine.mounts else ("inactive", "dead")
+            return _block(["Result=success"], name, load, *state, "")
+    unit = machine.unit(name)
+    first = [f"MainPID={unit.pid}", f"Result={unit.result}", "NRestarts=0"]
+    return _block(first, name, load, unit.active, unit.sub, _since(unit))
+
+
+def _block(first: list[str], name: str, load: str, active: str, sub: str, since: str) -> str:
+    lines = [*first, f"Id={name}", f"LoadState={load}", f"ActiveState={active}", f"SubState={sub}"]
+    return "\n".join([*lines, f"ActiveEnterTimestamp={since}", ""])
+
+
+def _since(unit: Unit) -> str:
+    if unit.active != "active":
+        return ""
+    return datetime.fromtimestamp(START + unit.since, UTC).strftime("%a %Y-%m-%d %H:%M:%S UTC")
+
+
+def run_curl(machine: Machine, argv: Args, stdin: str) -> Answer:
+    if argv == geth_rpc.command(GETH_RPC):
+        assert stdin == geth_rpc.BODY
+        running = machine.since_start(GETH)
+        return (0, _chain(machine, running)) if running >= GETH_ANSWERS else (7, "")
+    assert argv == livepeer_api.command(livepeer_api.ETH_ADDR, LIVEPEER_API), argv
+    running = machine.since_start(LIVEPEER)
+    return (0, machine.account) if running >= LIVEPEER_ANSWERS else (7, "")
+
+
+def _chain(machine: Machine, running: float) -> str:
+    peers = 0 if running < GETH_PEERS or machine.faults.geth_finds_no_peers else 3
+    head = int((machine.clock.monotonic() - machine.faults.chain_behind) / BLOCK_TIME) + 1000
+    seconds = int(START + (head - 1000) * BLOCK_TIME)
+    block = {"difficulty": "0x2", "number": hex(head), "timestamp": hex(seconds), "transactions": [], "uncles": []}
+    results: tuple[object, ...] = (hex(peers), block, False, "0x539")
+    return json.dumps([{"jsonrpc": "2.0", "id": number, "result": result} for number, result in enumerate(results)])

@@ -1,0 +1,296 @@
+"""A machine with its systemd units: disks appear and go with the cloud's attachments, units react as the baked ones.
+
+Mount units find their disk by its label; a disk that appears is mounted and its service started, unless a file of the
+unit's name stands in the hold directory (ConditionPathExists=!). A service starts only on the right volume with the
+right key, as the start-up check of the image sees to.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import dataclass, field
+
+from tests.simulated.clock import SimulatedClock
+from tests.simulated.cloud import ROOT, SimulatedCloud
+from tests.simulated.disk import KEYSTORE, RECORDS, Disk, Entry
+from tests.simulated.watcher import Watcher
+from transcoder.layout import GETH, LIVEPEER, MARKER, VOLUMES, DataVolume
+from transcoder.model import Instance
+
+SSH_AFTER, BOOTED_AFTER, DEVICE_AFTER = 4.0, 8.0, 1.0
+"""Seconds: from running to an answer of sshd, to the end of the boot; from ``attached`` to the guest's device."""
+GETH_ANSWERS, GETH_PEERS, LIVEPEER_ANSWERS = 1.0, 3.0, 2.0
+BLOCK_TIME = 2.0
+
+
+@dataclass
+class Unit:
+    """A service's state."""
+
+    active: str = "inactive"
+    sub: str = "dead"
+    result: str = "success"
+    pid: int = 0
+    since: float = 0.0
+
+
+@dataclass
+class Faults:
+    """What a test may break on a machine."""
+
+    unreachable: bool = False
+    without_our_units: bool = False
+    geth_finds_no_peers: bool = False
+    chain_behind: float = 0.0
+    """Seconds by which geth's head is too old."""
+    runs_as: str = ""
+    """livepeer takes this account instead of the volume's."""
+
+
+@dataclass
+class Machine:
+    """One machine. Everything on it that is not on a data volume is forgotten when it stops."""
+
+    instance_id: str
+    cloud: SimulatedCloud
+    clock: SimulatedClock
+    watcher: Watcher
+    nitro: bool = True
+    faults: Faults = field(default_factory=Faults)
+    started: float | None = None
+    devices: dict[str, str] = field(default_factory=dict)
+    """Volume id -> device path, for what the guest sees."""
+    mounts: dict[str, str] = field(default_factory=dict)
+    """Mount point -> volume id."""
+    held: set[str] = field(default_factory=set)
+    units: dict[str, Unit] = field(default_factory=dict)
+    journal: dict[str, list[str]] = field(default_factory=dict)
+    account: str = ""
+    _pids: itertools.count[int] = field(default_factory=lambda: itertools.count(1000))
+
+    # what it is
+
+    @property
+    def instance(self) -> Instance | None:
+        """EC2's view of it, None when it is gone."""
+        return self.cloud.machines.get(self.instance_id)
+
+    def answers(self) -> bool:
+        """Whether sshd answers."""
+        return self.started is not None and not self.faults.unreachable and self._age() >= SSH_AFTER
+
+    def booted(self) -> bool:
+        """Whether systemd has come to the end of the boot."""
+        return self._age() >= BOOTED_AFTER
+
+    def _age(self) -> float:
+        return -1.0 if self.started is None else self.clock.monotonic() - self.started
+
+    def disk_at(self, path: str) -> Disk:
+        """Return the disk behind a device path, which must be there."""
+        found = [volume for volume, device in self.devices.items() if device == path]
+        assert found, f"{self.instance_id} has no device {path}"
+        return self.cloud.disks[found[0]]
+
+    def mounted_disk(self, data: DataVolume) -> Disk | None:
+        """Return the disk mounted at a volume's mount point."""
+        volume = self.mounts.get(data.mount)
+        return self.cloud.disks[volume] if volume else None
+
+    # what happens by itself
+
+    def catch_up(self) -> None:
+        """Notice power, disks that came or went, and what must not be."""
+        instance = self.instance
+        if instance is None or instance.state not in ("pending", "running"):
+            self._power_off()
+            return
+        if instance.state == "running" and self.started is None:
+            self.started = self.clock.monotonic()
+        if self.started is None:
+            return
+        self._forget_devices()
+        self._see_devices(instance)
+        self._retry_livepeer()
+        self._check_writer()
+
+    def _power_off(self) -> None:
+        self.watcher.ends(self.instance_id)
+        self.started, self.account = None, ""
+        for table in (self.devices, self.mounts, self.units):
+            table.clear()
+        self.held.clear()
+
+    def _forget_devices(self) -> None:
+        for volume_id in list(self.devices):
+            bond = self.cloud.blocks[volume_id].attachment
+            if bond is None or bond.instance_id != self.instance_id:
+                if volume_id in self.mounts.values():
+                    self.watcher.fail(f"{volume_id} was pulled out of {self.instance_id} while it was mounted")
+                del self.devices[volume_id]
+
+    def _see_devices(self, instance: Instance) -> None:
+        for name, volume_id in instance.devices.items():
+            volume = self.cloud.blocks.get(volume_id)
+            if (
+                name != ROOT
+                and volume is not None
+                and volume.attached_to(self.instance_id)
+                and volume_id not in self.devices
+            ):
+                self.devices[volume_id] = self._free_path(name)
+                self._announce(self.cloud.disks[volume_id])
+
+    def _free_path(self, name: str) -> str:
+        if not self.nitro:
+            return name.replace("/dev/sd", "/dev/xvd")
+        return next(path for n in range(1, 26) if (path := f"/dev/nvme{n}n1") not in self.devices.values())
+
+    def _announce(self, disk: Disk) -> None:
+        """udev has seen a disk: the mount units are wanted by the device with their label."""
+        for data in VOLUMES:
+            if disk.filesystem is not None and disk.filesystem.label == data.label:
+                self.start(data.mount_unit)
+
+    def announce_all(self) -> None:
+        """Let udev look again, as ``udevadm trigger`` does."""
+        for volume_id in list(self.devices):
+            self._announce(self.cloud.disks[volume_id])
+
+    def _retry_livepeer(self) -> None:
+        if self.unit(LIVEPEER.service.unit).sub == "auto-restart" and self.unit(GETH.service.unit).active == "active":
+            self.start(LIVEPEER.service.unit)
+
+    def _check_writer(self) -> None:
+        if self.unit(LIVEPEER.service.unit).active != "active":
+            return
+        volume_id = self.mounts.get(LIVEPEER.mount, "")
+        bond = self.cloud.blocks[volume_id].attachment if volume_id else None
+        here = bond is not None and bond.instance_id == self.instance_id
+        self.watcher.writes(
+            volume_id, self.instance_id, bond=bond.state if bond and here else "elsewhere", mounted=bool(volume_id)
+        )
+
+    def work(self) -> None:
+        """Let time pass for the programs: a running livepeer writes its next record."""
+        self.catch_up()
+        if self.unit(LIVEPEER.service.unit).active != "active":
+            return
+        volume_id = self.mounts[LIVEPEER.mount]
+        disk = self.cloud.disks[volume_id]
+        entry = disk.touched().tree.setdefault(RECORDS, Entry(0o644, LIVEPEER.service.id, LIVEPEER.service.id, b""))
+        number = len(disk.records()) + 1
+        entry.data = (entry.data or b"") + f"{number}\n".encode()
+        self.watcher.acknowledged[volume_id] = number
+
+    # units
+
+    def unit(self, name: str) -> Unit:
+        """Return a service's state."""
+        return self.units.setdefault(name, Unit())
+
+    def start(self, name: str) -> str:
+        """Start a unit; return why it failed, or an empty text. A condition that is not met is no failure."""
+        if name in self.held:
+            return ""
+        for data in VOLUMES:
+            if name == data.mount_unit:
+                return self._mount(data)
+            if name == data.service.unit:
+                return self._start_service(data)
+        raise AssertionError(f"start of an unknown unit {name}")
+
+    def _mount(self, data: DataVolume) -> str:
+        if data.mount in self.mounts:
+            return ""
+        labelled = [v for v in self.devices if _label(self.cloud.disks[v]) == data.label]
+        if not labelled:
+            return f"Dependency failed for {data.mount}: no disk labelled {data.label}"
+        volume_id = labelled[-1]
+        disk = self.cloud.disks[volume_id]
+        if disk.needed().type != "ext4" or disk.damaged:
+            return f"mount: {data.mount}: wrong fs type, bad superblock on {self.devices[volume_id]}"
+        disk.changes += 1  # a mount writes its time into the superblock
+        self.mounts[data.mount] = volume_id
+        self.start(data.service.unit)  # the service is wanted by the mount; when it fails, the mount stays
+        return ""
+
+    def _start_service(self, data: DataVolume) -> str:
+        unit = self.unit(data.service.unit)
+        if unit.active == "active":
+            return ""
+        if problem := self.start(data.mount_unit) or self._volume_problem(data):
+            self._fail(data, problem)
+            return problem
+        if data is LIVEPEER and not self._chain_is_there():
+            unit.active, unit.sub = "activating", "auto-restart"
+            return "not yet: geth does not answer"
+        unit.active, unit.sub, unit.result = "active", "running", "success"
+        unit.pid, unit.since = next(self._pids), self.clock.monotonic()
+        if data is LIVEPEER:
+            self.account = self.faults.runs_as or self.address()
+            self.watcher.starts(self.account, self.instance_id)
+        return ""
+
+    def _chain_is_there(self) -> bool:
+        self.start(GETH.service.unit)  # Wants=geth.service
+        return self.unit(GETH.service.unit).active == "active"
+
+    def _fail(self, data: DataVolume, problem: str) -> None:
+        unit = self.unit(data.service.unit)
+        unit.active, unit.sub, unit.result, unit.pid = "failed", "failed", "exit-code", 0
+        self.journal.setdefault(data.service.unit, []).append(f"check-volume: refused: {problem}")
+
+    def _volume_problem(self, data: DataVolume) -> str:
+        """Return why the start-up check refuses the volume."""
+        disk = self.mounted_disk(data)
+        if disk is None:
+            return f"nothing is mounted on {data.mount}"
+        tree = disk.needed().tree
+        entry = tree.get(f"/{MARKER}")
+        if entry is None or json.loads(entry.data or b"{}").get("role") != data.role:
+            return f"{data.mount}/{MARKER} is missing or of another role"
+        for directory in data.directories:
+            found = tree.get(directory.path[len(data.mount) :])
+            if found is None or found.uid != data.service.id:
+                return f"{directory.path} is missing or not writable"
+        return self._key_problem(tree) if data is LIVEPEER else ""
+
+    def _key_problem(self, tree: dict[str, Entry]) -> str:
+        address = self.address()
+        if not address:
+            return "the volume has no Ethereum address yet"
+        keys = [path for path in tree if path.startswith(KEYSTORE + "/") and path.endswith(address[2:])]
+        return "" if keys else f"the keystore has no key of {address}"
+
+    def address(self) -> str:
+        """Return the address in the livepeer volume's marker."""
+        disk = self.mounted_disk(LIVEPEER)
+        entry = disk.needed().tree.get(f"/{MARKER}") if disk else None
+        return str(json.loads(entry.data or b"{}").get("address", "")) if entry else ""
+
+    def stop(self, name: str) -> None:
+        """Stop a unit; a mount stops its service first (BindsTo)."""
+        for data in VOLUMES:
+            if name in (data.mount_unit, data.service.unit):
+                self._stop_service(data)
+            if name == data.mount_unit:
+                self.mounts.pop(data.mount, None)
+
+    def _stop_service(self, data: DataVolume) -> None:
+        self.units[data.service.unit] = Unit()
+        if data is LIVEPEER:
+            self.account = ""
+            self.watcher.ends(self.instance_id)
+
+    # programs
+
+    def since_start(self, data: DataVolume) -> float:
+        """Return for how many seconds a service has been running; negative when it is not."""
+        unit = self.unit(data.service.unit)
+        return self.clock.monotonic() - unit.since if unit.active == "active" else -1.0
+
+
+def _label(disk: Disk) -> str:
+    return disk.filesystem.label if disk.filesystem else ""

@@ -1,0 +1,121 @@
+"""The units that are baked: known to systemd 237, tied to their volumes, and as the operator's layout says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from packer.recipe import UNITS
+from tests.unit.image.rendered import DATA, parse_unit, rendered, text_of
+from transcoder import layout
+
+DIRECTORY = "etc/systemd/system"
+
+
+def unknown_directives(text: str) -> list[str]:
+    """Return the directives of a unit file that systemd 237 would ignore with a warning."""
+    known = set((DATA / "systemd-237-directives.txt").read_text().split())
+    return [f"{section}.{name}" for section, name, _ in parse_unit(text) if f"{section}.{name}" not in known]
+
+
+def values(directory: Path, unit: str, settings: str = "") -> dict[tuple[str, str], list[str]]:
+    found: dict[tuple[str, str], list[str]] = {}
+    for section, name, value in parse_unit(text_of(rendered(directory, livepeer=settings), f"{DIRECTORY}/{unit}")):
+        found.setdefault((section, name), []).append(value)
+    return found
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_systemd_237_knows_every_directive(unit: str, tmp_path: Path) -> None:
+    assert unknown_directives(text_of(rendered(tmp_path), f"{DIRECTORY}/{unit}")) == []
+
+
+def test_a_newer_directive_would_be_caught(tmp_path: Path) -> None:
+    text = text_of(rendered(tmp_path), f"{DIRECTORY}/geth.service")
+    newer = text.replace("UMask=", "LoadCredential=key:/etc/key\nUMask=")
+
+    assert unknown_directives(newer) == ["Service.LoadCredential"]
+
+
+def test_a_start_limit_in_the_wrong_section_would_be_caught() -> None:
+    assert unknown_directives("[Service]\nStartLimitIntervalSec=0\n") == ["Service.StartLimitIntervalSec"]
+
+
+def test_all_four_units_are_baked(tmp_path: Path) -> None:
+    baked = {path.removeprefix(f"{DIRECTORY}/") for path in rendered(tmp_path) if path.startswith(f"{DIRECTORY}/")}
+
+    assert baked == {"d1.mount", "d2.mount", "geth.service", "livepeer-transcoder.service"} == set(UNITS)
+
+
+@pytest.mark.parametrize("volume", layout.VOLUMES, ids=lambda volume: volume.role)
+def test_a_mount_is_wanted_by_and_bound_to_the_device_with_its_label(volume: layout.DataVolume, tmp_path: Path) -> None:
+    found = values(tmp_path, volume.mount_unit)
+    device = "dev-disk-by\\x2dlabel-{}.device".format(volume.label.replace("-", "\\x2d"))
+
+    assert found["Mount", "What"] == [f"/dev/disk/by-label/{volume.label}"]
+    assert found["Mount", "Where"] == [volume.mount]
+    assert found["Unit", "BindsTo"] == found["Unit", "After"] == found["Install", "WantedBy"] == [device]
+
+
+@pytest.mark.parametrize("volume", layout.VOLUMES, ids=lambda volume: volume.role)
+def test_a_service_lives_and_dies_with_its_mount(volume: layout.DataVolume, tmp_path: Path) -> None:
+    found = values(tmp_path, volume.service.unit)
+
+    assert found["Unit", "BindsTo"] == found["Install", "WantedBy"] == [volume.mount_unit]
+    assert volume.mount_unit in found["Unit", "After"][0].split()
+    assert found["Service", "User"] == found["Service", "Group"] == [volume.service.user]
+    assert found["Service", "ReadWritePaths"] == [volume.mount]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_file_in_run_keeps_a_unit_from_starting_by_itself(unit: str, tmp_path: Path) -> None:
+    files = rendered(tmp_path)
+
+    assert values(tmp_path, unit)["Unit", "ConditionPathExists"] == ["!/run/transcoder/hold/%n"]
+    assert "d /run/transcoder/hold " in text_of(files, "etc/tmpfiles.d/transcoder.conf")
+
+
+@pytest.mark.parametrize("volume", layout.VOLUMES, ids=lambda volume: volume.role)
+def test_a_service_is_restarted_for_ever_but_not_after_a_refusal(volume: layout.DataVolume, tmp_path: Path) -> None:
+    found = values(tmp_path, volume.service.unit)
+
+    assert found["Unit", "StartLimitIntervalSec"] == ["0"]
+    assert found["Service", "Restart"] == ["always"]
+    assert found["Service", "RestartPreventExitStatus"] == ["78"]
+    # systemd looks at the exit status of the main process only.
+    assert ("Service", "ExecStartPre") not in found
+    assert found["Service", "ExecStart"][0].startswith(f"/usr/local/lib/transcoder/check-volume {volume.role} ")
+
+
+@pytest.mark.parametrize("volume", layout.VOLUMES, ids=lambda volume: volume.role)
+def test_a_service_may_open_50000_files_and_is_stopped_with_sigint(volume: layout.DataVolume, tmp_path: Path) -> None:
+    found = values(tmp_path, volume.service.unit)
+
+    wanted = {"LimitNOFILE": "50000", "KillSignal": "SIGINT", "KillMode": "mixed", "ProtectSystem": "strict"}
+    assert {name: found["Service", name][0] for name in wanted} == wanted
+
+
+def test_livepeer_talks_to_the_geth_of_its_machine_and_keeps_everything_on_its_volume(tmp_path: Path) -> None:
+    command = values(tmp_path, "livepeer-transcoder.service")["Service", "ExecStart"][0].split()
+
+    flags = command[command.index("/usr/local/bin/livepeer") + 1 :]
+    assert flags[flags.index("-ethUrl") + 1] == "ws://127.0.0.1:8546"
+    assert flags[flags.index("-datadir") + 1] == layout.KEYSTORE.removesuffix("/keystore")
+    assert flags[flags.index("-ipfsPath") + 1] == "/d1/livepeer"
+    assert "-initializeRound" in flags
+    assert "/usr/local/lib/transcoder/wait-for-geth" in command
+
+
+def test_livepeer_without_a_chain_waits_for_no_geth(tmp_path: Path) -> None:
+    command = values(tmp_path, "livepeer-transcoder.service", 'network = "offchain"')["Service", "ExecStart"][0]
+
+    assert "-offchain" in command
+    assert "wait-for-geth" not in command
+    assert "-ethUrl" not in command
+
+
+def test_variables_of_the_environment_reach_the_service(tmp_path: Path) -> None:
+    found = values(tmp_path, "livepeer-transcoder.service", 'environment = { SLOW = "50% off", A = "b" }')
+
+    assert found["Service", "Environment"] == ["HOME=/d1/livepeer", '"A=b"', '"SLOW=50%% off"']

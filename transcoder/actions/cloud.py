@@ -1,0 +1,331 @@
+"""Steps that EC2 does: instances, volumes, addresses, tags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from transcoder import layout, tags
+from transcoder.errors import Failed, Refused
+from transcoder.model import ElasticIp, Instance, Volume
+from transcoder.step import Step
+from transcoder.world import LaunchRequest, VolumeRequest, World
+
+VOLUME_BUDGET = 120.0
+"""Seconds for a volume to change its state; EC2 takes 1-4 s, 30 min have been seen (kubernetes#32881)."""
+
+
+def the_instance(world: World, instance_id: str) -> Instance:
+    """Return an instance that must exist.
+
+    :raises Failed: when EC2 does not know it any more.
+    """
+    found = world.cloud.instances(ids=[instance_id])
+    if not found:
+        raise Failed(f"instance {instance_id} is gone", hint="fab status")
+    return found[0]
+
+
+def the_volume(world: World, volume_id: str) -> Volume:
+    """Return a volume that must exist.
+
+    :raises Failed: when EC2 does not know it any more.
+    """
+    found = world.cloud.volumes(ids=[volume_id])
+    if not found:
+        raise Failed(f"volume {volume_id} is gone", hint="fab status")
+    return found[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchInstance(Step):
+    """Launch an instance with this Name and wait until EC2 calls it running."""
+
+    name: str
+    image_id: str
+    zone: str
+    user_data: str
+    token: str
+    instance_tags: Mapping[str, str]
+    verb: ClassVar[str] = "launch"
+    calls: ClassVar[tuple[str, ...]] = ("RunInstances", "CreateSecurityGroup", "AuthorizeSecurityGroupIngress")
+
+    @property
+    def title(self) -> str:
+        return f"launch {self.name} from {self.image_id} in {self.zone}"
+
+    def is_done(self, world: World) -> bool:
+        return self._found(world) is not None
+
+    def do(self, world: World) -> None:
+        group = world.cloud.ensure_security_group()
+        world.cloud.launch(
+            LaunchRequest(self.image_id, self.zone, group, self.user_data, self.token, self.instance_tags)
+        )
+
+    def verify(self, world: World) -> None:
+        budget = world.settings.instance.running_budget_seconds
+
+        def running() -> bool:
+            instance = self._found(world)
+            if instance is not None and instance.state not in ("pending", "running"):
+                raise Failed(f"{self.name} ({instance.id}) is {instance.state} instead of running", hint="fab logs")
+            return instance is not None and instance.state == "running"
+
+        world.wait(f"{self.name} running", running, budget)
+
+    def _found(self, world: World) -> Instance | None:
+        wanted = {tags.ENVIRONMENT: world.settings.name, tags.NAME: self.name}
+        return next(iter(world.cloud.instances(tags=wanted)), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TerminateInstance(Step):
+    """Terminate an instance that no data volume is attached to."""
+
+    instance: Instance
+    verb: ClassVar[str] = "terminate"
+    calls: ClassVar[tuple[str, ...]] = ("TerminateInstances",)
+
+    @property
+    def title(self) -> str:
+        return f"terminate {self.instance.name} ({self.instance.id})"
+
+    def is_done(self, world: World) -> bool:
+        return not world.cloud.instances(ids=[self.instance.id])
+
+    def do(self, world: World) -> None:
+        roles = [data.role for data in layout.VOLUMES]
+        volumes = world.cloud.volumes(tags={tags.ENVIRONMENT: world.settings.name})
+        held = [v.id for v in volumes if v.tags.get(tags.ROLE) in roles and v.attached_to(self.instance.id)]
+        if held:
+            raise Refused(f"{self.title}: data volumes are still attached: {', '.join(held)}", hint="fab detach")
+        world.cloud.terminate(self.instance.id)
+
+    def verify(self, world: World) -> None:
+        world.wait(self.title, lambda: self.is_done(world), world.settings.instance.running_budget_seconds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateVolume(Step):
+    """Create a blank data volume of the node, tagged as blank until it is formatted."""
+
+    node: str
+    role: str
+    label: str
+    zone: str
+    size_gib: int
+    type: str
+    encrypted: bool
+    token: str
+    verb: ClassVar[str] = "create"
+    calls: ClassVar[tuple[str, ...]] = ("CreateVolume",)
+
+    @property
+    def title(self) -> str:
+        return f"create a blank {self.size_gib} GiB {self.type} volume for {self.label} in {self.zone}"
+
+    def is_done(self, world: World) -> bool:
+        volume = self._found(world)
+        return volume is not None and volume.state in ("available", "in-use")
+
+    def do(self, world: World) -> None:
+        wanted = {
+            tags.NAME: f"{self.node} {self.label}",
+            tags.ENVIRONMENT: world.settings.name,
+            tags.NODE: self.node,
+            tags.ROLE: self.role,
+            tags.BLANK: "yes",
+        }
+        if self._found(world) is None:
+            world.cloud.create_volume(
+                VolumeRequest(self.zone, self.size_gib, self.type, self.encrypted, self.token, wanted)
+            )
+
+    def verify(self, world: World) -> None:
+        world.wait(f"{self.title}: available", lambda: self.is_done(world), VOLUME_BUDGET)
+
+    def _found(self, world: World) -> Volume | None:
+        wanted = {tags.ENVIRONMENT: world.settings.name, tags.NODE: self.node, tags.ROLE: self.role}
+        return next(iter(world.cloud.volumes(tags=wanted)), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetachVolume(Step):
+    """Detach a volume from one instance and wait until EC2 says it is free. Never forced."""
+
+    volume: Volume
+    instance: Instance
+    label: str
+    verb: ClassVar[str] = "detach"
+    calls: ClassVar[tuple[str, ...]] = ("DetachVolume",)
+
+    @property
+    def title(self) -> str:
+        return f"detach {self.volume.id} ({self.label}) from {self.instance.name}"
+
+    def is_done(self, world: World) -> bool:
+        bond = the_volume(world, self.volume.id).attachment
+        return bond is None or bond.instance_id != self.instance.id
+
+    def do(self, world: World) -> None:
+        bond = the_volume(world, self.volume.id).attachment
+        if bond is None or bond.state != "detaching":
+            world.cloud.detach(self.volume.id, self.instance.id)
+
+    def verify(self, world: World) -> None:
+        seen = ""
+
+        def free() -> bool:
+            nonlocal seen
+            volume = the_volume(world, self.volume.id)
+            seen = volume.attachment.state if volume.attachment else volume.state
+            return self.is_done(world) and volume.state == "available"
+
+        try:
+            world.wait(f"{self.title}: free", free, VOLUME_BUDGET)
+        except Failed as error:
+            raise Failed(
+                f"{error.message}; EC2 says {seen!r}",
+                hint="busy means that the machine still has it open: `fab status`, then the same command again",
+            ) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttachVolume(Step):
+    """Attach a free volume to an instance and wait until EC2 says ``attached`` for that very instance."""
+
+    volume: Volume
+    instance: Instance
+    device: str
+    label: str
+    verb: ClassVar[str] = "attach"
+    calls: ClassVar[tuple[str, ...]] = ("AttachVolume",)
+
+    @property
+    def title(self) -> str:
+        return f"attach {self.volume.id} ({self.label}) to {self.instance.name} as {self.device}"
+
+    def is_done(self, world: World) -> bool:
+        return the_volume(world, self.volume.id).attached_to(self.instance.id)
+
+    def do(self, world: World) -> None:
+        bond = the_volume(world, self.volume.id).attachment
+        if bond is not None and bond.instance_id != self.instance.id:
+            raise Failed(f"{self.volume.id} is {bond.state} at {bond.instance_id}: somebody else moved it")
+        if bond is not None and bond.state not in ("detaching", "busy"):
+            return  # on its way here already
+        # Just created, or still leaving this very instance: EC2 refuses to attach what is not `available`.
+        world.wait(f"{self.volume.id} ({self.label}) free", lambda: self._is_free(world), VOLUME_BUDGET)
+        world.cloud.attach(self.volume.id, self.instance.id, self.device)
+
+    def _is_free(self, world: World) -> bool:
+        volume = the_volume(world, self.volume.id)
+        return volume.attachment is None and volume.state == "available"
+
+    def verify(self, world: World) -> None:
+        world.wait(f"{self.title}: attached", lambda: self.is_done(world), VOLUME_BUDGET)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AllocateAddress(Step):
+    """Allocate the node's Elastic IP."""
+
+    node: str
+    verb: ClassVar[str] = "allocate"
+    calls: ClassVar[tuple[str, ...]] = ("AllocateAddress",)
+
+    @property
+    def title(self) -> str:
+        return f"allocate an Elastic IP for node {self.node}"
+
+    def is_done(self, world: World) -> bool:
+        return node_address(world, self.node) is not None
+
+    def do(self, world: World) -> None:
+        world.cloud.allocate_address(
+            {tags.NAME: self.node, tags.ENVIRONMENT: world.settings.name, tags.NODE: self.node}
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssociateAddress(Step):
+    """Give the node's Elastic IP to an instance, away from whoever holds it."""
+
+    address: ElasticIp
+    instance: Instance
+    verb: ClassVar[str] = "associate"
+    calls: ClassVar[tuple[str, ...]] = ("AssociateAddress",)
+
+    @property
+    def title(self) -> str:
+        return f"Elastic IP {self.address.public_ip} to {self.instance.name}"
+
+    def is_done(self, world: World) -> bool:
+        wanted = self.address.allocation_id
+        return any(
+            address.allocation_id == wanted and address.instance_id == self.instance.id
+            for address in world.cloud.addresses()
+        )
+
+    def do(self, world: World) -> None:
+        world.cloud.associate(self.address.allocation_id, self.instance.id)
+
+    def verify(self, world: World) -> None:
+        world.wait(self.title, lambda: self.is_done(world), VOLUME_BUDGET)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tag(Step):
+    """Set and remove tags on a resource. ``what`` names it for people, ``why`` says what the tags mean."""
+
+    resource_id: str
+    what: str
+    why: str
+    set_tags: Mapping[str, str]
+    remove: tuple[str, ...] = ()
+    verb: ClassVar[str] = "tag"
+    calls: ClassVar[tuple[str, ...]] = ("CreateTags", "DeleteTags")
+
+    @property
+    def key(self) -> str:
+        return f"{self.lane}/{self.verb} {self.resource_id}"
+
+    @property
+    def title(self) -> str:
+        return f"tag {self.what} ({self.resource_id}): {self.why}"
+
+    def is_done(self, world: World) -> bool:
+        found = self._tags(world)
+        return all(found.get(key) == value for key, value in self.set_tags.items()) and not set(self.remove) & set(
+            found
+        )
+
+    def do(self, world: World) -> None:
+        world.cloud.tag(self.resource_id, self.set_tags)
+        if self.remove:
+            world.cloud.untag(self.resource_id, self.remove)
+
+    def verify(self, world: World) -> None:
+        world.wait(self.title, lambda: self.is_done(world), VOLUME_BUDGET)
+
+    def _tags(self, world: World) -> Mapping[str, str]:
+        if self.resource_id.startswith("vol-"):
+            return the_volume(world, self.resource_id).tags
+        return the_instance(world, self.resource_id).tags
+
+
+def node_address(world: World, node: str) -> ElasticIp | None:
+    """Return the node's Elastic IP, or None.
+
+    :raises Refused: when two addresses claim the node.
+    """
+    found = world.cloud.addresses(tags={tags.ENVIRONMENT: world.settings.name, tags.NODE: node})
+    if len(found) > 1:
+        raise Refused(
+            f"{len(found)} Elastic IPs are tagged for node {node}",
+            reasons=[f"{address.public_ip} ({address.allocation_id})" for address in found],
+            hint=f"remove the tag {tags.NODE} from all but one",
+        )
+    return found[0] if found else None

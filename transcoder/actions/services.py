@@ -1,0 +1,151 @@
+"""Steps about the node's services: stop, start, in sync, healthy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from transcoder.actions.guest import GuestStep, release
+from transcoder.errors import Failed
+from transcoder.facts import geth_rpc, livepeer_api, systemctl
+from transcoder.layout import GETH, LIVEPEER
+from transcoder.model import ServiceState
+from transcoder.world import Host, World
+
+LIVEPEER_API = "http://127.0.0.1:8935"
+"""The control API of livepeer 0.2.4: one port with the media server, on loopback (server/webserver.go)."""
+GETH_RPC = "http://127.0.0.1:8545"
+STOP_GRACE = 60.0
+"""Seconds on top of a unit's own stop budget before the operator is told."""
+
+
+def service_state(host: Host, unit: str) -> ServiceState:
+    """Ask systemd for the state of one unit."""
+    return systemctl.parse_systemctl(host.run(*systemctl.command(unit), sudo=False).stdout)[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopUnit(GuestStep):
+    """Stop a unit with the patience it needs. Nothing is killed before the unit's own budget is used up."""
+
+    unit: str
+    budget: float
+    verb: ClassVar[str] = "stop"
+
+    @property
+    def title(self) -> str:
+        return f"stop {self.unit} on {self.instance.name}"
+
+    def is_done(self, world: World) -> bool:
+        state = service_state(self.host(world), self.unit)
+        return state.active in ("inactive", "failed") and state.main_pid == 0
+
+    def do(self, world: World) -> None:
+        self.host(world).run("systemctl", "stop", self.unit, timeout=self.budget + STOP_GRACE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartUnit(GuestStep):
+    """Release a unit and start it."""
+
+    unit: str
+    verb: ClassVar[str] = "start"
+
+    @property
+    def title(self) -> str:
+        return f"start {self.unit} on {self.instance.name}"
+
+    def is_done(self, world: World) -> bool:
+        return service_state(self.host(world), self.unit).running
+
+    def do(self, world: World) -> None:
+        host = self.host(world)
+        release(host, (self.unit,))
+        started = host.run("systemctl", "start", self.unit, ok=(0, 1), timeout=300)
+        if started.exit_code != 0:
+            log = host.run("journalctl", "--unit", self.unit, "--lines=8", "--no-pager", "--output=cat").stdout
+            raise Failed(
+                f"{self.unit} on {self.instance.name} does not start:\n{log.strip()}",
+                hint=f"fab logs --unit {self.unit}",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitGethInSync(GuestStep):
+    """Wait until geth has peers, a young head, and a head that advances. ``eth_syncing`` proves nothing."""
+
+    budget: float
+    verb: ClassVar[str] = "in-sync"
+
+    @property
+    def title(self) -> str:
+        return f"geth in sync on {self.instance.name}"
+
+    def do(self, world: World) -> None:
+        """Nothing to change: geth synchronises by itself."""
+
+    def verify(self, world: World) -> None:
+        previous: geth_rpc.ChainState | None = None
+        reason = "geth does not answer"
+
+        def synced() -> bool:
+            nonlocal previous, reason
+            current = chain_state(self.host(world))
+            if current is None:
+                return False
+            done, reason = geth_rpc.in_sync(previous, current, world.clock.now(), world.settings.geth.head_age_seconds)
+            previous = previous or current  # blocks are seconds apart: compare with the first look, not with the last
+            return done
+
+        try:
+            world.wait(self.title, synced, self.budget)
+        except Failed as error:
+            raise Failed(f"{error.message}: {reason}", hint="fab logs --unit geth.service") from error
+
+
+def chain_state(host: Host) -> geth_rpc.ChainState | None:
+    """Ask the machine's geth where it is; None while it does not answer."""
+    output = host.run(*geth_rpc.command(GETH_RPC), stdin=geth_rpc.BODY, sudo=False, ok=range(256))
+    return geth_rpc.parse_geth_rpc(output.stdout) if output.exit_code == 0 else None
+
+
+def livepeer_address(host: Host) -> str:
+    """Ask the machine's livepeer which account it runs as; empty while it does not answer."""
+    output = host.run(*livepeer_api.command(livepeer_api.ETH_ADDR, LIVEPEER_API), sudo=False, ok=range(256))
+    if output.exit_code != 0 or not output.stdout.strip():
+        return ""  # livepeer before v0.5.30 answers 200 with an empty body when something is wrong
+    return livepeer_api.parse_eth_addr(output.stdout)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitLivepeerHealthy(GuestStep):
+    """Wait until livepeer answers as the account that is expected. Another account is an error at once."""
+
+    address: str
+    budget: float
+    verb: ClassVar[str] = "healthy"
+
+    @property
+    def title(self) -> str:
+        return f"livepeer healthy on {self.instance.name} as {self.address or 'any account'}"
+
+    def do(self, world: World) -> None:
+        """Nothing to change."""
+
+    def verify(self, world: World) -> None:
+        world.wait(self.title, lambda: self._healthy(world), self.budget)
+
+    def _healthy(self, world: World) -> bool:
+        host = self.host(world)
+        address = livepeer_address(host)
+        if address and self.address and address.lower() != self.address.lower():
+            raise Failed(
+                f"livepeer on {self.instance.name} runs as {address}, expected {self.address}",
+                hint=f"stop it: fab stop; look at {LIVEPEER.mount}",
+            )
+        return bool(address) and service_state(host, LIVEPEER.service.unit).running
+
+
+def both_services() -> tuple[str, str]:
+    """Return the node's units in the order in which they stop: livepeer first, it needs geth to the end."""
+    return LIVEPEER.service.unit, GETH.service.unit

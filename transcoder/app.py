@@ -1,0 +1,90 @@
+"""What every task does around its one call of the library: choose the environment, build the world, translate errors.
+
+``tasks.py`` and ``fabfile`` import this and nothing heavier at their top: boto3, fabric, pydantic and rich are
+imported when a task runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from invoke.exceptions import Exit
+from invoke.tasks import task as invoke_task
+
+from transcoder.errors import Refused, TranscoderError
+
+if TYPE_CHECKING:
+    from invoke.context import Context
+
+    from transcoder.operate import Operation
+    from transcoder.settings import Settings
+    from transcoder.world import World
+
+R = TypeVar("R")
+
+
+def task(**options: Any) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Return the decorator that makes a function an Invoke task; ``options`` are Invoke's own.
+
+    Expected errors become one message and their exit code; ``invoke --dry`` is refused.
+
+    ``-R/--dry`` would make every command on a machine answer with nothing and exit code 0, while the calls to EC2
+    still happened: what looks like a rehearsal would act on faked reads.
+    """
+
+    def decorate(body: Callable[..., R]) -> Callable[..., R]:
+        return cast("Callable[..., R]", invoke_task(**options)(_translating(body)))
+
+    return decorate
+
+
+def _translating(body: Callable[..., R]) -> Callable[..., R]:
+    @wraps(body)
+    def run(context: Context, *args: Any, **kwargs: Any) -> R:
+        try:
+            if context.config.run.dry:
+                raise Refused("-R/--dry fakes what the machines answer", hint="use --dry-run: it prints the real plan")
+            return body(context, *args, **kwargs)
+        except TranscoderError as error:
+            from transcoder.report import print_error
+
+            print_error(error)
+            raise Exit(code=error.exit_code) from None
+
+    return run
+
+
+def settings(env: str) -> Settings:
+    """Load the environment and say on stderr which one it is."""
+    from transcoder.settings import load
+
+    loaded = load(env)
+    where = loaded.aws.endpoint_url or f"AWS {loaded.aws.region}"
+    sys.stderr.write(f"environment {loaded.name}: {loaded.description} ({where})\n")
+    return loaded
+
+
+@contextmanager
+def world(loaded: Settings) -> Iterator[World]:
+    """Open the world of an environment; its SSH connections are closed at the end."""
+    from transcoder.aws import Aws
+    from transcoder.remote import SshHosts
+    from transcoder.world import World
+
+    with SshHosts(loaded) as hosts:
+        yield World(loaded, Aws(loaded), hosts)
+
+
+def perform(opened: World, operation: Operation, *, yes: bool, dry_run: bool, json: bool) -> bool:
+    """Run an operation or preview it, and print the result. Return whether anything was done."""
+    from transcoder import operate, report
+
+    console = report.TerminalConsole(yes=yes, json_output=json)
+    run = operate.preview if dry_run else operate.operate
+    outcome = run(operation, opened, console)
+    report.print_outcome(outcome, dry_run=dry_run, json_output=json)
+    return not outcome.nothing_to_do

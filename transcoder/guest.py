@@ -1,0 +1,148 @@
+"""Look at a machine: its disks, mounts and services, and what a volume holds. Reads only, never mounts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transcoder import layout
+from transcoder.errors import Failed
+from transcoder.facts import blkid, findmnt, lsblk, marker, systemctl, wipefs
+from transcoder.layout import DataVolume
+from transcoder.model import BlockDevice, Marker, Mount, ServiceState, Volume
+from transcoder.world import Host
+
+HOLD_DIRECTORY = "/run/transcoder/hold"
+"""A unit with a file of its name in here does not start (``ConditionPathExists=!`` in its unit file). On tmpfs: a
+reboot forgets it, and then the machine that has the volume runs the node."""
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+UNITS = tuple(unit for volume in layout.VOLUMES for unit in (volume.mount_unit, volume.service.unit))
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A machine as it was seen: block devices, mounts, the node's units and which of them are held."""
+
+    devices: tuple[BlockDevice, ...]
+    mounts: tuple[Mount, ...]
+    services: tuple[ServiceState, ...]
+    held: frozenset[str]
+
+    def service(self, unit: str) -> ServiceState:
+        """Return the state of a unit; one systemd does not know is ``not-found``."""
+        found = [state for state in self.services if state.unit == unit]
+        return found[0] if found else ServiceState(unit, "not-found", "inactive", "dead")
+
+    def mounted(self, target: str) -> bool:
+        """Tell whether something is mounted at ``target``."""
+        return any(mount.target == target for mount in self.mounts)
+
+    def device_of(self, volume: Volume) -> BlockDevice | None:
+        """Return the device that is this volume, see `find_device`."""
+        return find_device(self.devices, volume)
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a volume holds. ``signatures`` of file systems and partition tables; ``zero_ends``: its first and last
+    MiB are all zero; ``entries``: names in the root of its ext file system."""
+
+    device: BlockDevice
+    signatures: tuple[str, ...]
+    partition_table: str
+    zero_ends: bool
+    marker: Marker | None
+    marker_problem: str
+    entries: tuple[str, ...]
+
+
+def observe(host: Host) -> Guest:
+    """Look at a machine.
+
+    :raises Unreachable: when it does not answer.
+    """
+    devices = lsblk.parse_lsblk(host.run(*lsblk.COMMAND, sudo=False).stdout)
+    mounts = observe_mounts(host)
+    services = systemctl.parse_systemctl(host.run(*systemctl.command(*UNITS), sudo=False).stdout)
+    held = host.run("ls", "-A", HOLD_DIRECTORY, sudo=False, ok=(0, 2)).stdout.split()
+    return Guest(devices, mounts, services, frozenset(held))
+
+
+def observe_mounts(host: Host) -> tuple[Mount, ...]:
+    """Look at what is mounted on a machine."""
+    output = host.run(*findmnt.COMMAND, sudo=False, ok=(0, 1))
+    return findmnt.parse_findmnt(output.stdout, exit_code=output.exit_code)
+
+
+def find_device(devices: Sequence[BlockDevice], volume: Volume) -> BlockDevice | None:
+    """Return the device that is ``volume``, or None while the guest does not see it.
+
+    Nitro gives the volume id as serial. Xen gives none: there the device name of the attachment stands
+    (``/dev/sdg`` is ``/dev/xvdg``), and the marker on the volume is the proof.
+    """
+    serial = volume.id.replace("-", "")
+    by_serial = [device for device in devices if device.serial.replace("-", "") == serial]
+    if by_serial:
+        return by_serial[0]
+    if volume.attachment is None:
+        return None
+    xen = volume.attachment.device.replace("/dev/sd", "/dev/xvd")
+    named = [device for device in devices if device.path in (xen, volume.attachment.device) and not device.serial]
+    return named[0] if named else None
+
+
+def inspect(host: Host, device: BlockDevice) -> Inspection:
+    """Look at what is on a device without mounting it and without writing a byte.
+
+    ``blkid`` alone proves nothing: it ends with 2 for a blank disk and for a missing path alike.
+    """
+    probe = host.run(*blkid.command(device.path), ok=(0, 2, blkid.AMBIVALENT))
+    found = blkid.parse_blkid(probe.stdout, exit_code=probe.exit_code)
+    signatures = wipefs.parse_wipefs(host.run(*wipefs.command(device.path)).stdout)
+    table = found.type if isinstance(found, blkid.PartitionTable) else ""
+    fstype = found.type if isinstance(found, blkid.FileSystem) else ""
+    label = found.label if isinstance(found, blkid.FileSystem) else ""
+    text, problem, entries = _read_root(host, device) if fstype.startswith("ext") else (None, "", ())
+    names = tuple(dict.fromkeys([*([fstype] if fstype else []), *(s.type for s in signatures)]))
+    seen = BlockDevice(device.path, device.size, device.serial, fstype, label, device.uuid, device.mountpoints)
+    return Inspection(seen, names, table, _zero_ends(host, device), text, problem, entries)
+
+
+def _zero_ends(host: Host, device: BlockDevice) -> bool:
+    starts = (0, max(0, device.size - MIB))
+    compare = ("cmp", "--quiet", f"--bytes={MIB}")
+    codes = [
+        host.run(*compare, f"--ignore-initial={start}:0", device.path, "/dev/zero", ok=(0, 1)).exit_code
+        for start in starts
+    ]
+    return codes == [0, 0]
+
+
+def _read_root(host: Host, device: BlockDevice) -> tuple[Marker | None, str, tuple[str, ...]]:
+    """Read the marker and the names at the root of an ext file system with debugfs, which only reads."""
+    names = host.run("debugfs", "-R", "ls -p /", device.path).stdout
+    # A line of `ls -p` is /inode/mode/uid/gid/name/size/.
+    entries = tuple(line.split("/")[5] for line in names.splitlines() if line.count("/") >= 6)
+    if layout.MARKER not in entries:
+        return None, "", entries
+    text = host.run("debugfs", "-R", f"cat /{layout.MARKER}", device.path).stdout
+    try:
+        return marker.parse_marker(text.encode()), "", entries
+    except Failed as error:
+        return None, error.message, entries
+
+
+def read_marker(host: Host, volume: DataVolume) -> Marker | None:
+    """Read the marker of a mounted volume; None where there is none."""
+    output = host.run("cat", f"{volume.mount}/{layout.MARKER}", ok=(0, 1))
+    return marker.parse_marker(output.stdout.encode()) if output.exit_code == 0 else None
+
+
+def has_directories(host: Host, data: DataVolume) -> bool:
+    """Tell whether the directories of the layout are there, with their owners and modes."""
+    paths = [directory.path for directory in data.directories]
+    output = host.run("stat", "--format=%u:%g %a", *paths, ok=(0, 1))
+    owner = f"{data.service.id}:{data.service.id}"
+    wanted = [f"{owner} {int(directory.mode, 8):o}" for directory in data.directories]
+    return output.exit_code == 0 and output.stdout.splitlines() == wanted

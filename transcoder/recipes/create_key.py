@@ -1,0 +1,122 @@
+"""`fab create-key`: a fresh node's first Ethereum account, made on its own volume. The key never leaves the machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from transcoder import guest, layout
+from transcoder.actions.guest import GuestStep, Mark, Place, is_tagged
+from transcoder.errors import Refused
+from transcoder.facts import keystore
+from transcoder.layout import LIVEPEER
+from transcoder.model import Instance, Marker
+from transcoder.operate import Operation
+from transcoder.recipes.node import NodeFacts, observe_node
+from transcoder.settings import Settings
+from transcoder.step import Plan, Skip, Step
+from transcoder.world import Host, World
+
+DATADIR = "/d1/livepeer/.lpData"
+
+
+@dataclass(frozen=True)
+class Observed:
+    """All that the plan is made from. ``accounts`` are those in the keystore."""
+
+    settings: Settings
+    node: NodeFacts
+    instance: Instance
+    mounted: bool
+    marker: Marker | None
+    accounts: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateAccount(GuestStep):
+    """Have geth make an account in livepeer's keystore, with an empty passphrase.
+
+    livepeer 0.2.4 tries the empty passphrase first and takes any other only on its command line, where every user
+    of the machine can read it. The keystore is readable by the service user alone.
+    """
+
+    verb: ClassVar[str] = "create-account"
+
+    @property
+    def title(self) -> str:
+        return f"create an Ethereum account in {layout.KEYSTORE} on {self.instance.name}"
+
+    def is_done(self, world: World) -> bool:
+        return bool(accounts(self.host(world)))
+
+    def do(self, world: World) -> None:
+        user = LIVEPEER.service.user
+        command = ("/usr/local/bin/geth", "--datadir", DATADIR, "account", "new", "--password", "/dev/null")
+        # The first line of the password file is the passphrase: of an empty file, the empty one.
+        home = ("env", f"HOME={DATADIR}")
+        self.host(world).run("runuser", "-u", user, "--", *home, *command, timeout=120)
+
+
+def accounts(host: Host) -> tuple[str, ...]:
+    """Return the accounts in the node's keystore, oldest first; none when there is no keystore yet."""
+    output = host.run(*keystore.list_command(layout.KEYSTORE), ok=(0, 1))
+    files = keystore.parse_names(output.stdout) if output.exit_code == 0 else ()
+    return tuple(dict.fromkeys(file.address for file in files))
+
+
+def operation(node: str) -> Operation:
+    """Return the operation for `transcoder.operate`."""
+    return Operation("fab create-key", node, lambda world: plan(observe(world, node)))
+
+
+def observe(world: World, node: str) -> Observed:
+    """Look at the node's machine and keystore."""
+    facts = observe_node(world, node)
+    instance = facts.carrier
+    if instance is None or facts.livepeer is None:
+        raise Refused(f"node {node} is not at any instance", hint=f"fab attach --node {node}")
+    host = world.hosts(instance)
+    mounted = guest.observe(host).mounted(LIVEPEER.mount)
+    marker = guest.read_marker(host, LIVEPEER) if mounted else None
+    return Observed(world.settings, facts, instance, mounted, marker, accounts(host) if mounted else ())
+
+
+def plan(observed: Observed) -> Plan:
+    """Return what is to be done: make the account where there is none, then write it into the marker.
+
+    :raises Refused: when the volume is not ready, or there are several accounts, or another one than expected.
+    """
+    node, instance, volume = observed.node, observed.instance, observed.node.livepeer
+    reasons = _reasons(observed)
+    if reasons or volume is None:
+        raise Refused(f"no key is created for node {node.name}", reasons=reasons, hint="fab status")
+    title = f"create the key of node {node.name} on {instance.name}"
+    if not observed.accounts:
+        note = f"then: write the address into the marker; back the key up: it exists only on {volume.id}"
+        return Plan(title, (CreateAccount(instance=instance),), (note,))
+    address = observed.accounts[0]
+    marker = observed.marker
+    known = marker is not None and marker.address.lower() == address.lower()
+    known = known and is_tagged(volume, marker, observed.settings.name)
+    mark: Step = Mark(
+        place=Place(instance, volume, LIVEPEER, node.name),
+        address=address,
+        skip=Skip.DONE if known else None,
+    )
+    return Plan(title, (mark,), (f"the node is {address}",))
+
+
+def _reasons(observed: Observed) -> list[str]:
+    if not observed.mounted:
+        return [f"{LIVEPEER.mount} is not mounted on {observed.instance.name}"]
+    reasons = []
+    if len(observed.accounts) > 1:
+        reasons.append(f"the keystore has several accounts: {', '.join(observed.accounts)}")
+    wanted = observed.settings.livepeer.address or (observed.marker.address if observed.marker else "")
+    if wanted and not observed.accounts:
+        reasons.append(f"the node is meant to be {wanted}, whose key is not there: put it back (fab restore-keys)")
+    if wanted and observed.accounts and wanted.lower() != observed.accounts[0].lower():
+        reasons.append(f"the keystore holds {observed.accounts[0]}, the node is meant to be {wanted}")
+    if observed.marker is None:
+        reasons.append(f"{LIVEPEER.mount} has no marker: fab attach")
+    return reasons

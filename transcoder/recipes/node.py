@@ -1,0 +1,90 @@
+"""Where is the node? One look at EC2, shared by all recipes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transcoder import layout, tags
+from transcoder.actions.cloud import node_address
+from transcoder.errors import Refused
+from transcoder.layout import DataVolume
+from transcoder.model import ElasticIp, Instance, Volume
+from transcoder.world import World
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """What EC2 knows of a node: its volumes by role, its address, and the instances of the environment."""
+
+    name: str
+    livepeer: Volume | None
+    geth: Volume | None
+    address: ElasticIp | None
+    instances: tuple[Instance, ...]
+
+    def volume(self, data: DataVolume) -> Volume | None:
+        """Return the node's volume of this role."""
+        return self.livepeer if data is layout.LIVEPEER else self.geth
+
+    @property
+    def carrier(self) -> Instance | None:
+        """The instance that carries the node: the one that has the livepeer volume, else the one tagged for it."""
+        bond = self.livepeer.attachment if self.livepeer else None
+        if bond is not None:
+            return self.by_id(bond.instance_id)
+        return self.tagged
+
+    @property
+    def tagged(self) -> Instance | None:
+        """The instance tagged as carrying the node. The tag moves when a migration has ended, not before."""
+        found = [instance for instance in self.instances if instance.tags.get(tags.NODE) == self.name]
+        return found[0] if found else None
+
+    @property
+    def target(self) -> Instance | None:
+        """An instance that an unfinished migration of this node has launched."""
+        found = [instance for instance in self.instances if instance.tags.get(tags.TARGET_FOR) == self.name]
+        return found[0] if found else None
+
+    def by_id(self, instance_id: str) -> Instance | None:
+        """Return an instance of the environment by its id."""
+        return next((instance for instance in self.instances if instance.id == instance_id), None)
+
+    def find(self, reference: str) -> Instance:
+        """Return the instance meant by a Name or an id.
+
+        :raises Refused: when there is none or more than one.
+        """
+        found = [i for i in self.instances if reference in (i.id, i.tags.get(tags.NAME))]
+        if len(found) == 1:
+            return found[0]
+        known = ", ".join(f"{i.name} ({i.id}, {i.state})" for i in self.instances) or "none"
+        problem = f"{len(found)} instances have that name" if found else "there is no such instance"
+        raise Refused(f"instance {reference!r}: {problem} in this environment", hint=f"known: {known}")
+
+
+def observe_node(world: World, name: str) -> NodeFacts:
+    """Look at a node in EC2, with three calls.
+
+    :raises Refused: when two volumes claim the same role of the node, or two addresses the node.
+    """
+    environment = {tags.ENVIRONMENT: world.settings.name}
+    volumes = world.cloud.volumes(tags={**environment, tags.NODE: name})
+    return NodeFacts(
+        name=name,
+        livepeer=_only(volumes, layout.LIVEPEER, name),
+        geth=_only(volumes, layout.GETH, name),
+        address=node_address(world, name),
+        instances=world.cloud.instances(tags=environment),
+    )
+
+
+def _only(volumes: tuple[Volume, ...], data: DataVolume, node: str) -> Volume | None:
+    found = [volume for volume in volumes if volume.tags.get(tags.ROLE) == data.role]
+    if len(found) > 1:
+        raise Refused(
+            f"{len(found)} volumes are tagged as the {data.role} volume of node {node}",
+            reasons=[f"{volume.id}: {volume.state}, {volume.size_gib} GiB, {volume.zone}" for volume in found],
+            hint=f"remove the tag {tags.NODE} from all but one",
+        )
+    return found[0] if found else None

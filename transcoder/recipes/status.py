@@ -1,0 +1,215 @@
+"""`fab status`: is it up, is it in sync, where is it, and what to type when it is not."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from transcoder import guest, layout, tags
+from transcoder.actions.services import chain_state, livepeer_address
+from transcoder.errors import TranscoderError
+from transcoder.facts import limits
+from transcoder.facts.geth_rpc import ChainState
+from transcoder.guest import Guest
+from transcoder.model import Instance, Marker, ServiceState, Volume
+from transcoder.recipes.node import NodeFacts
+from transcoder.world import Host, World
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What one machine says of itself. ``problem`` tells why it says nothing."""
+
+    instance: Instance
+    guest: Guest | None = None
+    marker: Marker | None = None
+    chain: ChainState | None = None
+    livepeer_address: str = ""
+    open_files: tuple[tuple[str, int], ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class NodeStatus:
+    """A node, its machine, and what is to be said about it. No ``problems``: it is healthy."""
+
+    node: NodeFacts
+    machine: Machine | None
+    lock: str
+    problems: tuple[str, ...]
+
+    def describe(self) -> dict[str, Any]:
+        """Return the status as JSON-ready data."""
+        machine = self.machine
+        services = machine.guest.services if machine and machine.guest else ()
+        return {
+            "node": self.node.name,
+            "healthy": not self.problems,
+            "problems": list(self.problems),
+            "instance": machine.instance.id if machine else None,
+            "name": machine.instance.name if machine else None,
+            "private_ip": machine.instance.private_ip if machine else None,
+            "elastic_ip": self.node.address.public_ip if self.node.address else None,
+            "elastic_ip_at": self.node.address.instance_id if self.node.address else None,
+            "volumes": {data.role: _volume(self.node.volume(data)) for data in layout.VOLUMES},
+            "services": {state.unit: asdict(state) for state in services},
+            "mounts": [asdict(m) for m in machine.guest.mounts if m.target in _MOUNTS]
+            if machine and machine.guest
+            else [],
+            "address": machine.livepeer_address if machine else "",
+            "marker": asdict(machine.marker) if machine and machine.marker else None,
+            "chain": asdict(machine.chain) if machine and machine.chain else None,
+            "open_files_limit": dict(machine.open_files) if machine else {},
+            "lock": self.lock,
+        }
+
+
+_MOUNTS = tuple(data.mount for data in layout.VOLUMES)
+
+
+def _volume(volume: Volume | None) -> dict[str, Any] | None:
+    if volume is None:
+        return None
+    bond = volume.attachment
+    return {"id": volume.id, "state": volume.state, "zone": volume.zone, "attachment": asdict(bond) if bond else None}
+
+
+def observe(world: World, only: str = "") -> tuple[NodeStatus, ...]:
+    """Look at every node of the environment, or ``only`` one: EC2 is asked thrice for all, the machines in parallel."""
+    environment = {tags.ENVIRONMENT: world.settings.name}
+    volumes = world.cloud.volumes(tags=environment)
+    instances = world.cloud.instances(tags=environment)
+    addresses = world.cloud.addresses(tags=environment)
+    tagged = [dict(v.tags) for v in volumes] + [dict(i.tags) for i in instances] + [dict(a.tags) for a in addresses]
+    names = [only] if only else sorted({tag[tags.NODE] for tag in tagged if tags.NODE in tag})
+    nodes = [
+        NodeFacts(
+            name,
+            next((v for v in volumes if _is(v, name, layout.LIVEPEER.role)), None),
+            next((v for v in volumes if _is(v, name, layout.GETH.role)), None),
+            next((a for a in addresses if a.tags.get(tags.NODE) == name), None),
+            instances,
+        )
+        for name in names
+    ]
+    with ThreadPoolExecutor(max_workers=max(1, min(20, len(nodes)))) as pool:
+        return tuple(pool.map(lambda node: _status(world, node), nodes))
+
+
+def _is(volume: Volume, node: str, role: str) -> bool:
+    return (volume.tags.get(tags.NODE), volume.tags.get(tags.ROLE)) == (node, role)
+
+
+def _status(world: World, node: NodeFacts) -> NodeStatus:
+    instance = node.carrier
+    machine = look(world, instance) if instance is not None else None
+    holder = world.cloud.lock_holder(node.name)
+    lock = f"{holder.what} by {holder.who} on {holder.where} since {holder.when}" if holder else ""
+    return NodeStatus(node, machine, lock, tuple(_problems(world, node, machine, lock)))
+
+
+def look(world: World, instance: Instance) -> Machine:
+    """Ask a machine what it runs; what goes wrong becomes its ``problem``."""
+    if instance.state != "running":
+        return Machine(instance, problem=f"is {instance.state}")
+    host = world.hosts(instance)
+    try:
+        seen = guest.observe(host)
+        marker = guest.read_marker(host, layout.LIVEPEER) if seen.mounted(layout.LIVEPEER.mount) else None
+        geth_runs = seen.service(layout.GETH.service.unit).running
+        livepeer_runs = seen.service(layout.LIVEPEER.service.unit).running
+        return Machine(
+            instance,
+            seen,
+            marker,
+            chain_state(host) if geth_runs else None,
+            livepeer_address(host) if livepeer_runs else "",
+            _open_files(host, seen),
+        )
+    except TranscoderError as error:
+        return Machine(instance, problem=error.message)
+
+
+def _open_files(host: Host, seen: Guest) -> tuple[tuple[str, int], ...]:
+    """Return the limit of open files of each running service."""
+    running = [seen.service(data.service.unit) for data in layout.VOLUMES if seen.service(data.service.unit).main_pid]
+    return tuple((state.unit, _limit(host, state)) for state in running)
+
+
+def _limit(host: Host, state: ServiceState) -> int:
+    output = host.run("cat", f"/proc/{state.main_pid}/limits", ok=(0, 1))
+    return limits.parse_limits(output.stdout).soft if output.exit_code == 0 else 0
+
+
+def _problems(world: World, node: NodeFacts, machine: Machine | None, lock: str) -> list[str]:
+    option = f"--node {node.name}"
+    if machine is None:
+        return [f"no instance carries it: invoke launch {option}, or fab attach {option} --instance NAME"]
+    where = f"{machine.instance.name} ({machine.instance.id})"
+    if machine.guest is None:
+        return [f"{where} {machine.problem}: fab migrate {option} --to new"]
+    problems = [] if not lock else [f"locked: {lock} (broken off? run it again; gone for good? fab unlock {option})"]
+    for data in layout.VOLUMES:
+        problems += _volume_problems(node, machine, machine.guest, data)
+    if node.address is not None and node.address.instance_id != machine.instance.id:
+        problems.append(
+            f"Elastic IP {node.address.public_ip} is not at {where}: run the migration again, or fab attach"
+        )
+    if machine.guest.held:
+        problems.append(f"held on {where}, so not started by itself: {', '.join(sorted(machine.guest.held))}")
+    expected = machine.marker.address if machine.marker else ""
+    if not expected:
+        problems.append(f"it has no key: fab create-key {option}")
+    elif machine.livepeer_address and machine.livepeer_address.lower() != expected.lower():
+        problems.append(f"livepeer runs as {machine.livepeer_address}, its marker says {expected}: stop it, fab logs")
+    return problems + _chain_problems(world, machine)
+
+
+def _volume_problems(node: NodeFacts, machine: Machine, seen: Guest, data: layout.DataVolume) -> list[str]:
+    volume, option = node.volume(data), f"--node {node.name}"
+    if volume is None:
+        return [f"it has no {data.role} volume: fab attach {option}"]
+    if not volume.attached_to(machine.instance.id):
+        state = volume.attachment.state if volume.attachment else volume.state
+        return [f"{volume.id} ({data.role}) is {state}, not at {machine.instance.name}: run the migration again"]
+    if not seen.mounted(data.mount):
+        return [f"{data.mount} is not mounted: fab attach {option}"]
+    service = seen.service(data.service.unit)
+    if not service.running:
+        unit = data.service.unit
+        return [f"{unit} is {service.active} ({service.sub}, {service.result}): fab logs --unit {unit}"]
+    return []
+
+
+def _chain_problems(world: World, machine: Machine) -> list[str]:
+    if machine.guest is None or not machine.guest.service(layout.GETH.service.unit).running:
+        return []
+    if machine.chain is None:
+        return ["geth does not answer its RPC: fab logs --unit geth.service"]
+    age = world.clock.now() - machine.chain.head_timestamp
+    limit = world.settings.geth.head_age_seconds
+    problems = [] if machine.chain.peers else ["geth has no peers"]
+    return problems + ([f"geth's head is {age:.0f} s old (limit {limit} s)"] if age > limit else [])
+
+
+def is_healthy(statuses: tuple[NodeStatus, ...]) -> bool:
+    """Tell whether there is at least one node and none has a problem."""
+    return bool(statuses) and not any(status.problems for status in statuses)
+
+
+def other_machines(world: World, statuses: tuple[NodeStatus, ...]) -> tuple[tuple[str, str, str], ...]:
+    """Return the instances of the environment that carry no node: (name, id, what they are)."""
+    carriers = {status.machine.instance.id for status in statuses if status.machine}
+    instances = world.cloud.instances(tags={tags.ENVIRONMENT: world.settings.name})
+    return tuple((i.name, i.id, _what(i)) for i in instances if i.id not in carriers)
+
+
+def _what(instance: Instance) -> str:
+    if tags.RETIRED in instance.tags:
+        return f"{instance.state}, retired: carried node {instance.tags[tags.RETIRED]}"
+    if tags.TARGET_FOR in instance.tags:
+        return (
+            f"{instance.state}, launched as the target of an unfinished migration of {instance.tags[tags.TARGET_FOR]}"
+        )
+    return f"{instance.state}, {instance.tags.get(tags.ROLE, 'spare')}"

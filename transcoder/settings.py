@@ -1,0 +1,306 @@
+"""The environments: one TOML file is one world. The only reader of ``environments/*.toml`` and of ``os.environ``."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+
+from transcoder.errors import BadSettings
+
+ROOT = Path(__file__).resolve().parent.parent
+DIRECTORY = ROOT / "environments"
+DEFAULT = "lab"
+OWN_TABLES = ("aws", "ssh", "image", "geth", "livepeer", "instance", "volumes", "node")
+
+Os = Literal["ubuntu-18.04", "ubuntu-22.04", "ubuntu-24.04", "debian-12"]
+VolumeType = Literal["gp2", "gp3", "io1", "io2", "st1", "sc1", "standard"]
+EthereumAddress = Annotated[str, Field(pattern=r"^(0x[0-9a-fA-F]{40})?$")]
+Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
+DataDevice = Annotated[str, Field(pattern=r"^/dev/(sd[f-p]|xvd[b-c][a-z])$")]
+
+
+class Table(BaseModel):
+    """A table of an environment file: no unknown key, no change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=False)
+
+
+class PortRule(Table):
+    """One rule of the node's security group: who may open which port. ``to_port`` defaults to ``port``."""
+
+    port: int = Field(ge=0, le=65535)
+    to_port: int = Field(default=-1, ge=-1, le=65535)
+    protocol: Literal["tcp", "udp"] = "tcp"
+    sources: list[str] = Field(min_length=1)
+    why: str = ""
+
+    @field_validator("sources")
+    @classmethod
+    def _are_networks(cls, sources: list[str]) -> list[str]:
+        for source in sources:
+            ipaddress.ip_network(source)
+        return sources
+
+
+class Aws(Table):
+    """Which EC2, and what of it. ``endpoint_url`` names an EC2 that is not Amazon's."""
+
+    region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
+    availability_zone: str
+    profile: str = ""
+    endpoint_url: str = ""
+    access_key_id: str = ""
+    secret_access_key: SecretStr = SecretStr("")
+    key_name: str
+    subnet_id: str = ""
+    security_group: str = "livepeer-node"
+    ingress: list[PortRule] = Field(min_length=1)
+    instance_profile: str = ""
+    kms_key_id: str = ""
+    imds_tokens: Literal["required", "optional"] = "required"
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if not self.availability_zone.startswith(self.region):
+            raise ValueError(f"availability_zone {self.availability_zone!r} is not in region {self.region!r}")
+        if self.access_key_id and not self.endpoint_url:
+            raise ValueError(
+                "access_key_id belongs to an EC2 at endpoint_url; for Amazon's EC2 use a profile, so that no secret "
+                "stands in a file of this project"
+            )
+        if self.endpoint_url and urlsplit(self.endpoint_url).scheme not in ("http", "https"):
+            raise ValueError(f"endpoint_url {self.endpoint_url!r} is not an http(s) URL")
+        return self
+
+
+class Ssh(Table):
+    """How to reach a machine. ``address`` tells which of its addresses the operator's network routes to."""
+
+    user: str = "ubuntu"
+    key_file: str = ""
+    address: Literal["public", "private"] = "public"
+    port: int = Field(default=22, ge=1, le=65535)
+    connect_timeout: float = Field(default=5.0, gt=0, description="seconds")
+    known_hosts: str = "~/.local/state/transcoder/known_hosts"
+
+
+class SourceAmi(Table):
+    """Which stock image to start from: the newest whose name matches, of these owners, or one by its id."""
+
+    name: str = ""
+    owners: list[str] = Field(default_factory=list)
+    id: str = Field(default="", pattern=r"^(ami-[0-9a-f]+)?$")
+    include_deprecated: bool = False
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if bool(self.id) == bool(self.name):
+            raise ValueError("give either id, or name together with owners")
+        if self.name and not self.owners:
+            raise ValueError("a name without owners could be anybody's image: give owners")
+        return self
+
+
+class Image(Table):
+    """What is baked and from what."""
+
+    os: Os
+    source_ami: SourceAmi
+    build_instance_type: str = "c4.large"
+    name_prefix: str = Field(default="livepeer-transcoder", pattern=r"^[A-Za-z0-9()\[\] ./'@_-]{3,80}$")
+    root_size_gib: int = Field(default=32, ge=2)
+    extra_packages: list[str] = Field(default_factory=list)
+    bake_timeout_minutes: int = Field(default=30, ge=1)
+
+
+class Download(Table):
+    """A release archive: a URL or a path, proven by ``sha256`` (pinned) or by ``checksums`` (a sha256sum file)."""
+
+    version: str = Field(pattern=r"^v?\d+\.\d+\.\d+$")
+    source: str
+    sha256: Sha256 = ""
+    checksums: str = ""
+
+    @field_validator("source", "checksums")
+    @classmethod
+    def _is_https_or_path(cls, value: str) -> str:
+        if value and urlsplit(value).scheme not in ("https", "file", ""):
+            raise ValueError(f"{value!r} must be an https URL or a path")
+        return value
+
+
+class Geth(Download):
+    """The chain node. ``cache_mib`` in MiB; ``sync_mode`` as geth 1.8 names them."""
+
+    sync_mode: Literal["light", "fast", "full"] = "light"
+    cache_mib: int = Field(default=512, ge=16)
+    max_peers: int = Field(default=25, ge=1)
+    stop_budget_seconds: int = Field(default=180, ge=10)
+    in_sync_budget_seconds: int = Field(default=600, ge=1)
+    head_age_seconds: int = Field(default=300, ge=1, description="older than this, the head is not in sync")
+    environment: dict[str, str] = Field(default_factory=dict)
+
+
+class Livepeer(Download):
+    """The transcoder. ``address`` is the account it must run with, empty as long as there is none."""
+
+    network: Literal["mainnet", "rinkeby", "devenv", "offchain"] = "mainnet"
+    address: EthereumAddress = ""
+    initialize_round: bool = True
+    gas_price_wei: int = Field(default=0, ge=0)
+    healthy_budget_seconds: int = Field(default=120, ge=1)
+    environment: dict[str, str] = Field(default_factory=dict)
+
+
+class InstanceSettings(Table):
+    """The machine a node runs on."""
+
+    type: str
+    ebs_optimized: bool = True
+    monitoring: bool = True
+    root_size_gib: int = Field(default=32, ge=2)
+    root_type: VolumeType = "gp2"
+    shutdown_behavior: Literal["stop", "terminate"] = "stop"
+    termination_protection: bool = False
+    running_budget_seconds: int = Field(default=300, ge=1)
+    reachable_budget_seconds: int = Field(default=300, ge=1)
+
+
+class VolumeSettings(Table):
+    """A data volume. Never deleted on termination: that is not a setting."""
+
+    size_gib: int = Field(ge=1)
+    type: VolumeType = "gp2"
+    device: DataDevice
+    encrypted: bool = True
+
+
+class Volumes(Table):
+    """The node's two data volumes."""
+
+    livepeer: VolumeSettings
+    geth: VolumeSettings
+
+    @model_validator(mode="after")
+    def _devices_differ(self) -> Self:
+        if self.livepeer.device == self.geth.device:
+            raise ValueError(f"livepeer and geth both want {self.geth.device}")
+        return self
+
+
+class NodeSettings(Table):
+    """Names. ``default`` is the node meant where none is named; ``domain`` completes a host name."""
+
+    default: str = Field(default="tc001", pattern=r"^[a-z][a-z0-9-]{0,30}$")
+    domain: str = ""
+
+
+class Settings(Table):
+    """One environment, read and checked."""
+
+    name: str
+    path: Path
+    description: str
+    aws: Aws
+    ssh: Ssh = Ssh()
+    image: Image
+    geth: Geth
+    livepeer: Livepeer
+    instance: InstanceSettings
+    volumes: Volumes
+    node: NodeSettings = NodeSettings()
+    extensions: Mapping[str, Any] = Field(default_factory=dict, repr=False)
+    """Tables of the file that belong to others, as they stand there."""
+
+    def extension(self, table: str) -> dict[str, Any]:
+        """Return a table of the file that is not one of the library's own.
+
+        :raises BadSettings: when the file has no such table.
+        """
+        if table not in self.extensions:
+            raise BadSettings(
+                f"{self.path}: environment {self.name!r} has no [{table}] table",
+                hint=f"choose an environment that has one: {', '.join(names())}",
+            )
+        return dict(self.extensions[table])
+
+
+def names() -> list[str]:
+    """Return the names of the environments that ship with the project, sorted."""
+    return sorted(path.stem for path in DIRECTORY.glob("*.toml"))
+
+
+def chosen(option: str = "") -> str:
+    """Return the name or path of the environment: the option, else ``TRANSCODER_ENV``, else ``lab``."""
+    return option or os.environ.get("TRANSCODER_ENV", "") or DEFAULT
+
+
+def child_environment(**extra: str) -> dict[str, str]:
+    """Return a copy of this process's environment with ``extra`` in it, for a child process."""
+    return {**os.environ, **extra}
+
+
+def load(name_or_path: str = "") -> Settings:
+    """Read an environment.
+
+    :param name_or_path: a name in ``environments/``, a path to a TOML file, or empty for `chosen`.
+    :raises BadSettings: naming the file, the key, what was found and what is allowed.
+    """
+    path = _locate(chosen(name_or_path))
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise BadSettings(f"{path}: not valid TOML: {error}") from error
+    extensions = {key: value for key, value in raw.items() if isinstance(value, dict) and key not in OWN_TABLES}
+    own = {key: value for key, value in raw.items() if key not in extensions}
+    try:
+        return Settings.model_validate({**own, "name": path.stem, "path": path, "extensions": extensions})
+    except ValidationError as error:
+        raise _explained(path, error) from error
+
+
+def _locate(wanted: str) -> Path:
+    path = Path(wanted).expanduser() if wanted.endswith(".toml") else DIRECTORY / f"{wanted}.toml"
+    if not re.fullmatch(r"[\w.-]+", wanted) and not wanted.endswith(".toml"):
+        raise BadSettings(f"environment {wanted!r} is neither a name nor a path that ends in .toml")
+    if not path.is_file():
+        raise BadSettings(
+            f"environment {wanted!r} does not exist: no file {path}",
+            hint=f"choose one with --env or TRANSCODER_ENV: {', '.join(names())}",
+        )
+    return path.resolve()
+
+
+def _explained(path: Path, error: ValidationError) -> BadSettings:
+    reasons = [_reason(dict(item)) for item in error.errors(include_url=False)]
+    return BadSettings(f"{path}: {len(reasons)} wrong setting(s)", reasons=reasons, hint=f"edit {path}")
+
+
+def _reason(item: dict[str, Any]) -> str:
+    key = ".".join(str(part) for part in item["loc"]) or "(file)"
+    if item["type"] == "extra_forbidden":
+        return f"{key}: no such key; allowed here: {', '.join(_allowed(item['loc']))}"
+    if item["type"] == "missing":
+        return f"{key}: missing ({item['msg']})"
+    found = "" if isinstance(item["input"], dict | BaseModel) else f"found {item['input']!r}; "
+    if "secret" in key:
+        found = ""
+    return f"{key}: {found}{item['msg']}"
+
+
+def _allowed(location: tuple[str | int, ...]) -> list[str]:
+    """Return the keys that the table around ``location`` knows."""
+    model: Any = Settings
+    for part in location[:-1]:
+        annotation = model.model_fields[part].annotation if isinstance(part, str) else model
+        model = annotation if isinstance(annotation, type) else annotation.__args__[0]
+    hidden = {"name", "path", "extensions"} if model is Settings else set()
+    return sorted(set(model.model_fields) - hidden)

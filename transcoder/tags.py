@@ -1,0 +1,21 @@
+"""EC2 tags: the project's memory in the account. Nothing about a node lives only on an operator's disk."""
+
+from __future__ import annotations
+
+PREFIX = "transcoder:"
+ENVIRONMENT = PREFIX + "environment"
+NODE = PREFIX + "node"
+"""On an instance: it carries this node now. On a volume or an Elastic IP: it belongs to this node."""
+ROLE = PREFIX + "role"
+"""On a volume: ``livepeer`` or ``geth``. On an instance: ``node`` or ``spare``."""
+BLANK = PREFIX + "blank"
+"""On a volume: created empty by this project and never formatted. Removed by the step that formats it."""
+TARGET_FOR = PREFIX + "target-for"
+"""On an instance: launched by a migration of this node that is not finished."""
+RETIRED = PREFIX + "retired"
+"""On an instance: the node that it carried, after that node has moved away."""
+DIGEST = PREFIX + "digest"
+"""On an AMI: sha256 over everything that went into it."""
+ADDRESS = PREFIX + "address"
+"""On the livepeer volume: the Ethereum address of the key on it."""
+NAME = "Name"
