@@ -80,14 +80,11 @@ def launch(
 
     settings = app.settings(env)
     request = recipe.Request(node or settings.node.default, name, ami, spare)
+    volumes = [] if spare else [attach.operation(attach.Request(request.node, request.instance_name))]
     with app.world(settings) as world:
-        app.perform(world, recipe.operation(request), yes=yes, dry_run=dry_run, json=json)
-        if dry_run:
-            return
-        if not spare:
-            volumes = attach.Request(request.node, request.instance_name)
-            app.perform(world, attach.operation(volumes), yes=True, dry_run=False, json=json)
-        report.print_reach(recipe.observe(world, request), settings)
+        app.perform(world, recipe.operation(request), *volumes, yes=yes, dry_run=dry_run, json=json)
+        if not dry_run and not json:
+            report.print_reach(recipe.observe(world, request), settings)
 
 
 @app.task(
@@ -150,17 +147,18 @@ def lab_status(_context: Context, env: str = "", json: bool = False) -> None:
     show.status(app.settings(env), as_json=json)
 
 
-@app.task(help={"env": ENV})
-def lab_down(_context: Context, env: str = "") -> None:
+@app.task(help={"env": ENV, "forget-images": "remove its baked AMIs too, which else come back with the next lab.up"})
+def lab_down(_context: Context, env: str = "", forget_images: bool = False) -> None:
     """
-    End the lab: machines, volumes, network. Nothing is left behind, which is checked.
+    End the lab: machines, volumes, network. Nothing is left behind, which is checked, but the newest two baked AMIs.
 
     Examples:
         invoke lab.down
+        invoke lab.down --forget-images
     """
     from lab import show
 
-    show.down(app.settings(env))
+    show.down(app.settings(env), forget_images=forget_images)
 
 
 @app.task(

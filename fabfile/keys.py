@@ -23,10 +23,9 @@ def create_key(
 
     settings = app.settings(env)
     name = node or settings.node.default
+    operations = create_key.operation(name), attach.operation(attach.Request(name))
     with app.world(settings) as world:
-        app.perform(world, create_key.operation(name), yes=yes, dry_run=dry_run, json=json)
-        if not dry_run:
-            app.perform(world, attach.operation(attach.Request(name)), yes=True, dry_run=False, json=json)
+        app.perform(world, *operations, yes=yes, dry_run=dry_run, json=json)
 
 
 TASKS = (create_key,)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import leftovers, lifecycle
+from lab import kept_images, leftovers, lifecycle
 from lab.configuration import LabConfiguration, parse
 from lab.daemon import LOG_FILE, Ready
 from lab.lifecycle import POLL_SECONDS, Progress, read_ready
@@ -20,7 +20,7 @@ from lab.standins.build import build as build_standins
 from transcoder.errors import Failed, Refused, Unreachable
 from transcoder.settings import Settings
 
-__all__ = ["Machine", "Status", "Up", "configuration_of", "down", "logs", "read_ready", "shell", "status", "up"]
+__all__ = ["Down", "Machine", "Status", "Up", "configuration_of", "down", "logs", "read_ready", "shell", "status", "up"]
 
 CONSOLE_TAIL_LINES = 15
 
@@ -108,9 +108,19 @@ def status(settings: Settings) -> Status:
     )
 
 
-def down(settings: Settings) -> bool:
-    """Take the lab of an environment down, whatever state it is in. Returns False when it was down already.
+@dataclass(frozen=True)
+class Down:
+    """A lab that is down; ``was_there`` when there was something to end. The ids are of baked AMIs."""
 
+    was_there: bool
+    kept: tuple[str, ...] = ()
+    forgotten: tuple[str, ...] = ()
+
+
+def down(settings: Settings, *, forget_images: bool = False) -> Down:
+    """Take the lab of an environment down, whatever state it is in. Its baked AMIs come back with the next start.
+
+    :param forget_images: remove the kept AMIs as well.
     :raises Failed: something of it is left; the message lists it.
     """
     configuration = configuration_of(settings)
@@ -123,7 +133,9 @@ def down(settings: Settings) -> bool:
     if left:
         text = "\n  ".join(left)
         raise Failed(f"the lab left something behind:\n  {text}", hint="end it by hand, then invoke lab.down")
-    return was_there
+    kept = kept_images.of_lab(configuration)
+    forgotten = kept.forget() if forget_images else ()
+    return Down(was_there, kept.names(), forgotten)
 
 
 def logs(settings: Settings, instance: str = "", *, follow: bool = False) -> Iterator[str]:

@@ -15,13 +15,14 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.responses import EC2Response
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from lab import reconcile
+from lab import kept_images, reconcile
 from lab.bootstrap import Bootstrap
 from lab.call_log import CallLog
 from lab.cloud import Cloud
 from lab.configuration import LabConfiguration
 from lab.drivers import MachineDriver, StockImage
 from lab.hooks import ACCOUNT_ID, Hooks, ec2_error
+from lab.reconcile.keeping import Keeping
 
 log = logging.getLogger("lab")
 
@@ -40,6 +41,10 @@ class ControlPlane:
         self._reconciler = reconcile.install(self.cloud, self.hooks)
         self.hooks.wrap(EC2Response, "call_action", self._with_parameters)
         self.hooks.wrap(EC2Response, "create_tags", self._tag)
+        self._keeping = Keeping(self.cloud, kept_images.of_lab(configuration))
+        self._stock_id = ""
+        self.restored: tuple[str, ...] = ()
+        """The baked AMIs of an earlier lab of this name that are registered again."""
         self._application = DomainDispatcherApplication(create_backend_app)
         configuration.state_directory.mkdir(parents=True, exist_ok=True)
         self._calls = CallLog(configuration.state_directory / "calls.jsonl")
@@ -50,11 +55,20 @@ class ControlPlane:
         ec2_backends[ACCOUNT_ID].clear()
 
     def bootstrap(self, stock: StockImage, public_key: bytes) -> str:
-        """Make what an account has from the start: a default VPC, the stock AMI, the operator's key pair."""
+        """Make what an account has from the start: a default VPC, the stock AMI, the operator's key pair.
+
+        The AMIs that an earlier lab of this name has kept are registered again. Returns the stock AMI's id.
+        """
         with self.cloud.lock:
             Bootstrap(self.cloud).account(public_key)
-            image = self._reconciler.images.register_stock(stock)
-        return str(image.id)
+            self._stock_id = str(self._reconciler.images.register_stock(stock).id)
+            self.restored = self._keeping.restore()
+        return self._stock_id
+
+    def keep_images(self) -> None:
+        """Keep the baked AMIs for the next lab of this name."""
+        with self.cloud.lock:
+            self._keeping.keep(self._stock_id)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""

@@ -1,7 +1,7 @@
 """The long-lived process of a lab: control plane, metadata service and supervisor of the machines.
 
 ``python -m lab.daemon --env NAME_OR_PATH``. Ready when ``daemon.json`` is there. SIGTERM ends it, with all its machines
-and its network, and removes its state.
+and its network, and removes its state; baked AMIs are kept in the cache for the next start.
 """
 
 from __future__ import annotations
@@ -84,12 +84,13 @@ class Daemon:
     def run(self) -> None:
         """Bring the lab up, serve until SIGTERM, and take it down."""
         termination = Termination()
-        with self._up():
+        with self._up() as plane:
             termination.wait()
             log.info("going down")
+            plane.keep_images()
 
     @contextmanager
-    def _up(self) -> Iterator[None]:
+    def _up(self) -> Iterator[ControlPlane]:
         configuration = self.configuration
         with ExitStack() as stack:
             stack.callback(shutil.rmtree, configuration.state_directory, ignore_errors=True)
@@ -99,12 +100,14 @@ class Daemon:
             stack.callback(plane.close)
             stock = driver.prepare(self._progress)
             image_id = plane.bootstrap(stock, bootstrap.ensure_key(configuration.key_file))
+            if plane.restored:
+                self._progress(f"baked before and kept: {', '.join(plane.restored)}")
             self._serve(stack, serving.EndpointServer(endpoint, plane), "endpoint")
             if configuration.machines == "uml":
                 self._serve_guests(stack, plane)
             self._progress(f"EC2 at {configuration.endpoint_url}")
             self._write_ready(stock.name, image_id)
-            yield
+            yield plane
 
     def _listen(self) -> socket.socket:
         try:

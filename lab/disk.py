@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -66,9 +67,19 @@ class DiskStore:
         if wanted < source.stat().st_size:
             raise Failed(f"{disk_id} of {wanted} bytes cannot hold the {source.stat().st_size} bytes of {source.stem}")
         partial = path.with_suffix(".partial")
-        run("cp", "--sparse=always", "--reflink=auto", str(source), str(partial))
+        sparse_copy(source, partial)
         with partial.open("r+b") as file:
             file.truncate(wanted)
+        return partial.rename(path)
+
+    def take_in(self, source: Path, disk_id: str) -> Path:
+        """Make a file from outside a disk that nobody will ever write to, a snapshot: without a copy where possible.
+
+        :raises Failed: there is no such file, or there is a disk of that id.
+        """
+        path = self._new(disk_id)
+        partial = path.with_suffix(".partial")
+        link_or_copy(source, partial)
         return partial.rename(path)
 
     def delete(self, disk_id: str) -> None:
@@ -80,3 +91,22 @@ class DiskStore:
         if path.exists():
             raise Failed(f"there is a disk {disk_id} already")
         return path
+
+
+def sparse_copy(source: Path, target: Path) -> None:
+    """Copy a file; where it is zeros the copy takes no room.
+
+    :raises Failed: with what cp says.
+    """
+    run("cp", "--sparse=always", "--reflink=auto", str(source), str(target))
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file that nobody writes to any more a second name; where that cannot be (two file systems), copy it.
+
+    :raises Failed: there is no such file, or it cannot be copied.
+    """
+    try:
+        os.link(source, target)
+    except OSError:
+        sparse_copy(source, target)

@@ -26,6 +26,7 @@ EXAMPLES = """\
 examples:
   script/rehearse
   script/rehearse --down
+  script/rehearse --fresh
   script/rehearse --env lab --output /tmp/report --keep-going
 
 exit codes: 0 every step was done and every proof holds; 3 not started; 4 something failed: the report says what
@@ -45,6 +46,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=OUTPUT, help="directory of report.json, report.html and logs/")
     parser.add_argument(
         "--down", action="store_true", help="take the lab down in the end and prove that nothing is left"
+    )
+    parser.add_argument(
+        "--fresh", action="store_true", help="bake the AMI anew (default: take one that was baked of the same inputs)"
     )
     parser.add_argument("--keep-going", action="store_true", help="go on after a step that failed")
     return parser.parse_args(arguments)
@@ -68,7 +72,8 @@ def rehearse(options: argparse.Namespace) -> int:
     settings = environments.load(options.env)
     configuration = commands.configuration_of(settings)
     plot = Plot(settings.node.default, settings.node.default, f"{settings.node.default}-b")
-    acts_of_it = story(plot, left_over=left_over(configuration, options.env), down=options.down)
+    found = left_over(configuration, options.env)
+    acts_of_it = story(plot, left_over=found, down=options.down, fresh=options.fresh)
     sys.stderr.write(f"environment {settings.name}: {settings.description}\n")
     with SshHosts(settings) as hosts:
         world = World(settings, Aws(settings), hosts)

@@ -29,10 +29,15 @@ def up(settings: Settings) -> None:
     sys.stdout.write(f"the lab {how}: {result.ready.endpoint_url}, stock image {result.ready.stock_image}\n")
 
 
-def down(settings: Settings) -> None:
-    """End the lab."""
-    was_there = commands.down(settings)
-    sys.stdout.write("the lab is down, nothing is left of it\n" if was_there else "the lab was down already\n")
+def down(settings: Settings, *, forget_images: bool) -> None:
+    """End the lab, and say what is kept of it."""
+    ended = commands.down(settings, forget_images=forget_images)
+    sys.stdout.write("the lab is down, nothing of it runs\n" if ended.was_there else "the lab was down already\n")
+    if ended.forgotten:
+        sys.stdout.write(f"baked AMIs forgotten: {', '.join(ended.forgotten)}\n")
+    if ended.kept:
+        kept = ", ".join(ended.kept)
+        sys.stdout.write(f"baked AMIs kept for the next start: {kept} (--forget-images removes them)\n")
 
 
 def status(settings: Settings, *, as_json: bool) -> None:

@@ -21,7 +21,7 @@ POLL_SECONDS = 5
 EXECUTE = "sudo env {{ .Vars }} sh {{ .Path }}"
 
 
-def image_tags(settings: Settings, digest: str, name: str) -> dict[str, str]:
+def image_tags(settings: Settings, digest: str, name: str, packer: Packer) -> dict[str, str]:
     """Return the tags of the AMI. ``{{ .SourceAMI }}`` is filled in by Packer."""
     return {
         tags.NAME: name,
@@ -30,6 +30,7 @@ def image_tags(settings: Settings, digest: str, name: str) -> dict[str, str]:
         f"{tags.PREFIX}os": settings.image.os,
         f"{tags.PREFIX}geth": settings.geth.version,
         f"{tags.PREFIX}livepeer": settings.livepeer.version,
+        f"{tags.PREFIX}packer": str(packer),
         f"{tags.PREFIX}source-ami": "{{ .SourceAMI }}",
     }
 
@@ -45,7 +46,7 @@ def write_document(
     root_device: str = "",
 ) -> str:
     """Return the HCL of the image's build. Files are named beside the template; no secret is in it."""
-    source = _source(settings, ami_name, digest)
+    source = _source(settings, packer, ami_name, digest)
     _add_start(source, settings, packer, source_ami_id)
     _add_root(source, settings, root_device or ROOT_DEVICES.get(settings.image.os, "/dev/sda1"))
     _add_connection(source, settings, packer)
@@ -70,14 +71,14 @@ def _requirements(packer: Packer) -> list[Block]:
     return [block]
 
 
-def _source(settings: Settings, ami_name: str, digest: str) -> Block:
+def _source(settings: Settings, packer: Packer, ami_name: str, digest: str) -> Block:
     aws = settings.aws
     attributes: dict[str, Value] = {"region": aws.region, "availability_zone": aws.availability_zone}
     if aws.endpoint_url:
         # Packer asks STS, the metadata service and a list of regions first, which are Amazon's own.
         attributes |= {"custom_endpoint_ec2": aws.endpoint_url, "skip_credential_validation": True}
         attributes |= {"skip_metadata_api_check": True, "skip_region_validation": True}
-    baked = image_tags(settings, digest, ami_name)
+    baked = image_tags(settings, digest, ami_name, packer)
     temporary = {tags.NAME: f"{ami_name} (being baked)", tags.ENVIRONMENT: settings.name}
     attributes |= {"ami_name": ami_name, "ami_description": f"livepeer node, environment {settings.name}"}
     attributes |= {"tags": baked, "snapshot_tags": baked, "run_tags": temporary, "run_volume_tags": temporary}

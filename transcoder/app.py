@@ -20,6 +20,7 @@ from transcoder.errors import Refused, TranscoderError
 if TYPE_CHECKING:
     from invoke.context import Context
 
+    from transcoder.model import Instance
     from transcoder.operate import Operation
     from transcoder.settings import Settings
     from transcoder.world import World
@@ -75,16 +76,27 @@ def world(loaded: Settings) -> Iterator[World]:
     from transcoder.remote import SshHosts
     from transcoder.world import World
 
-    with SshHosts(loaded) as hosts:
-        yield World(loaded, Aws(loaded), hosts)
+    cloud = Aws(loaded)
+
+    def locate(instance: Instance) -> Instance:
+        return next(iter(cloud.instances(ids=[instance.id])), instance)
+
+    with SshHosts(loaded, locate) as hosts:
+        yield World(loaded, cloud, hosts)
 
 
-def perform(opened: World, operation: Operation, *, yes: bool, dry_run: bool, json: bool) -> bool:
-    """Run an operation or preview it, and print the result. Return whether anything was done."""
+def perform(opened: World, *operations: Operation, yes: bool, dry_run: bool, json: bool) -> None:
+    """Run operations one after the other, or preview the first, and print one result.
+
+    The later ones follow from the first, which the operator has agreed to; what they will do is known only after it.
+    """
     from transcoder import operate, report
 
     console = report.TerminalConsole(yes=yes, json_output=json)
-    run = operate.preview if dry_run else operate.operate
-    outcome = run(operation, opened, console)
-    report.print_outcome(outcome, dry_run=dry_run, json_output=json)
-    return not outcome.nothing_to_do
+    if dry_run:
+        report.print_outcomes([operate.preview(operations[0], opened, console)], dry_run=True, json_output=json)
+        return
+    outcomes = [operate.operate(operations[0], opened, console)]
+    agreed = report.TerminalConsole(yes=True, json_output=json)
+    outcomes += [operate.operate(operation, opened, agreed) for operation in operations[1:]]
+    report.print_outcomes(outcomes, dry_run=False, json_output=json)

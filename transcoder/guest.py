@@ -106,7 +106,8 @@ def inspect(host: Host, device: BlockDevice) -> Inspection:
     text, problem, entries = _read_root(host, device) if fstype.startswith("ext") else (None, "", ())
     names = tuple(dict.fromkeys([*([fstype] if fstype else []), *(s.type for s in signatures)]))
     seen = BlockDevice(device.path, device.size, device.serial, fstype, label, device.uuid, device.mountpoints)
-    return Inspection(seen, names, table, _zero_ends(host, device), text, problem, entries)
+    zero = not names and not table and _zero_ends(host, device)  # what has a signature needs no further look
+    return Inspection(seen, names, table, zero, text, problem, entries)
 
 
 def _zero_ends(host: Host, device: BlockDevice) -> bool:

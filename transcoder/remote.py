@@ -88,10 +88,15 @@ class SshHost:
 
 
 class SshHosts:
-    """The machines of one environment, one connection each. Use as a context manager: leaving closes them all."""
+    """The machines of one environment, one connection each. Use as a context manager: leaving closes them all.
 
-    def __init__(self, settings: Settings) -> None:
+    :param locate: returns an instance as it is now; asked at each connect, since a public address changes with a
+        stop, a start or an Elastic IP. By default the instance as it was first named.
+    """
+
+    def __init__(self, settings: Settings, locate: Callable[[Instance], Instance] = lambda instance: instance) -> None:
         self._settings = settings
+        self._locate = locate
         self._hosts: dict[str, SshHost] = {}
         self._lock = threading.Lock()
 
@@ -104,6 +109,13 @@ class SshHosts:
                 )
             return self._hosts[instance.id]
 
+    def forget(self, instance: Instance) -> None:
+        """Close the connection to a machine; the next command opens one to its address of then."""
+        with self._lock:
+            host = self._hosts.pop(instance.id, None)
+        if host is not None:
+            host.close()
+
     def __enter__(self) -> SshHosts:
         return self
 
@@ -111,8 +123,8 @@ class SshHosts:
         for host in self._hosts.values():
             host.close()
 
-    def _connected(self, instance: Instance) -> Any:
-        ssh = self._settings.ssh
+    def _connected(self, named: Instance) -> Any:
+        ssh, instance = self._settings.ssh, self._locate(named)
         address = instance.public_ip if ssh.address == "public" else instance.private_ip
         if not address:
             raise Unreachable(f"{instance.name} ({instance.id}, {instance.state}) has no {ssh.address} address")

@@ -84,22 +84,27 @@ def render_plan(plan: Plan) -> Table | Text:
     return table
 
 
-def print_outcome(outcome: Outcome, *, dry_run: bool, json_output: bool) -> None:
-    """Print what an operation did, or would do."""
+def print_outcomes(outcomes: Sequence[Outcome], *, dry_run: bool, json_output: bool) -> None:
+    """Print what operations did, or the one that was previewed would do. JSON is one document."""
     if json_output:
         data = {
             "dry_run": dry_run,
-            "nothing_to_do": outcome.plan.empty,
-            "plan": outcome.plan.describe(),
-            "results": [result.describe() for result in outcome.results],
+            "nothing_to_do": all(outcome.plan.empty for outcome in outcomes),
+            "plan": outcomes[0].plan.describe(),
+            "results": [result.describe() for outcome in outcomes for result in outcome.results],
         }
         print_json(data)
-    elif not outcome.plan.empty:
-        seconds = sum(result.ended - result.started for result in outcome.results)
-        done = "dry run: nothing was changed" if dry_run else f"done in {seconds:.1f} s"
-        _console(stderr=False).print(f"{outcome.plan.title}: {done}")
-    else:
-        _console(stderr=False).print(f"{outcome.plan.title}: nothing is to be done")
+        return
+    for outcome in outcomes:
+        _console(stderr=False).print(f"{outcome.plan.title}: {_ended(outcome, dry_run)}")
+
+
+def _ended(outcome: Outcome, dry_run: bool) -> str:
+    if outcome.plan.empty:
+        return "nothing is to be done"
+    if dry_run:
+        return "dry run: nothing was changed"
+    return f"done in {sum(result.ended - result.started for result in outcome.results):.1f} s"
 
 
 def print_json(data: Any) -> None:

@@ -113,6 +113,10 @@ class Hosts(Protocol):
 
     def __call__(self, instance: Instance) -> Host: ...
 
+    def forget(self, instance: Instance) -> None:
+        """End what is open to a machine: its address is changing, and the next command looks it up anew."""
+        ...
+
 
 class Clock(Protocol):
     """Time, so that tests need none."""

@@ -71,6 +71,10 @@ class StockImage:
 class MachineDriver(Protocol):
     """Makes disks, machines and wires. Thread-safe; never calls back while it holds a lock of its own."""
 
+    @property
+    def has_disks(self) -> bool:
+        """Tell whether disks are files, or state only."""
+
     def prepare(self, progress: Callable[[str], None]) -> StockImage:
         """Set up the network and make the stock image."""
 
@@ -84,7 +88,13 @@ class MachineDriver(Protocol):
         """Make a volume's disk larger."""
 
     def import_disk(self, disk_id: str, path: Path) -> None:
-        """Take a file in as the disk ``disk_id``."""
+        """Take a file in as a snapshot's disk. Nobody writes to a snapshot, so it may be the very same file."""
+
+    def disk_file(self, disk_id: str) -> Path:
+        """Return the file of a disk, which may not be there.
+
+        :raises Failed: disks are state only here.
+        """
 
     def copy_disk(self, source_id: str, target_id: str) -> None:
         """Copy a snapshot's disk."""

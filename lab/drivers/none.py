@@ -7,10 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab.drivers import BootPlan, DiskPlan, ExitListener, StockImage, Wiring
+from transcoder.errors import Failed
 
 
 class NoMachines:
     """A driver that remembers what it was told. A test can make a device busy."""
+
+    has_disks = False
 
     def __init__(self, stock_image: str, size_gib: int = 2) -> None:
         self._stock = StockImage(
@@ -38,6 +41,10 @@ class NoMachines:
 
     def import_disk(self, disk_id: str, path: Path) -> None:
         """Do nothing: there are no disks."""
+
+    def disk_file(self, disk_id: str) -> Path:
+        """Refuse: there are no disks."""
+        raise Failed(f"there is no file of {disk_id}: this lab has no machines", hint='machines = "uml"')
 
     def copy_disk(self, source_id: str, target_id: str) -> None:
         """Do nothing: there are no disks."""

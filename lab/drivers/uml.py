@@ -35,6 +35,8 @@ class UmlMachines:
     :param ca_certificate: PEM; the stock image trusts it.
     """
 
+    has_disks = True
+
     def __init__(self, configuration: LabConfiguration, ca_certificate: bytes) -> None:
         self.configuration = configuration
         self.network = Network(configuration.name, configuration.network, configuration.run_directory)
@@ -96,8 +98,12 @@ class UmlMachines:
             file.truncate(size_gib * GIB)
 
     def import_disk(self, disk_id: str, path: Path) -> None:
-        """Take a file in as a disk."""
-        self.disks.add(path, disk_id)
+        """Take a file in as a snapshot's disk."""
+        self.disks.take_in(path, disk_id)
+
+    def disk_file(self, disk_id: str) -> Path:
+        """Return the file of a disk."""
+        return self.disks.path(disk_id)
 
     def copy_disk(self, source_id: str, target_id: str) -> None:
         """Copy a snapshot's disk."""

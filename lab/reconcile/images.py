@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,7 +47,7 @@ class Images:
             image = original(backend, instance_id, name, description, of_image)
             own = backend.snapshots.pop(image.ebs_snapshot.id)
         reboots = instance.state == "running" and str(self.cloud.parameters.get("NoReboot")).lower() != "true"
-        _dress(image, instance.root_device_name)
+        dress(image, instance.root_device_name)
         wanted = self._disks(instance)
         if reboots:
             image.state = "pending"
@@ -108,7 +109,7 @@ class Images:
         with self.cloud.as_bookkeeping():
             image = original(backend, name, description)
             backend.snapshots.pop(image.ebs_snapshot.id)
-        _dress(image, root_device, architecture=asked.get("Architecture") or "x86_64")
+        dress(image, root_device, architecture=asked.get("Architecture") or "x86_64")
         image.lab_mappings = sorted(
             (registered(backend, mapping, root_device) for mapping in mappings if mapping.get("Ebs")),
             key=lambda mapping: attachment_point(mapping["DeviceName"]) != attachment_point(root_device),
@@ -123,15 +124,14 @@ class Images:
     def register_stock(self, stock: StockImage) -> Any:
         """Register the image that the lab starts with: owned by the account, without tags, available at once."""
         backend, driver = self.cloud.backend, self.cloud.driver
+        image = new_image(self.cloud, stock_id(stock), stock.name, stock.description)
         with self.cloud.as_bookkeeping():
-            image = backend.register_image(stock.name, stock.description)
-            backend.snapshots.pop(image.ebs_snapshot.id)
             volume = backend.create_volume(size=stock.size_gib, zone_name=self.cloud.configuration.zones[0])
             snapshot = backend.create_snapshot(volume.id, stock.description, from_ami=image.id)
             backend.delete_volume(volume.id)
         if stock.path is not None:
             driver.import_disk(snapshot.id, stock.path)
-        _dress(image, ROOT_DEVICE)
+        dress(image, ROOT_DEVICE)
         image.ebs_snapshot = snapshot
         image.lab_mappings = [mapping_of(ROOT_DEVICE, snapshot, "gp2", doomed=True)]
         return image
@@ -147,7 +147,7 @@ class Images:
             image = original(backend, source_image_id, source_region, name, *rest, **more)
             backend.snapshots.pop(image.ebs_snapshot.id)
         source = backend.amis[source_image_id]
-        _dress(image, source.root_device_name)
+        dress(image, source.root_device_name)
         image.lab_mappings = [self._copied(image, mapping) for mapping in source.lab_mappings]
         image.ebs_snapshot = backend.snapshots[image.lab_mappings[0]["Ebs"]["SnapshotId"]]
         self._available_later(image)
@@ -176,7 +176,26 @@ class Images:
         return ActionResult({"Return": True, "DeleteSnapshotResults": results})
 
 
-def _dress(image: Any, root_device: str, architecture: str = "x86_64") -> None:
+def stock_id(stock: StockImage) -> str:
+    """Return the id of a stock AMI: the same in every start of a lab, as long as its file in the cache is the same.
+
+    The name has the digest of the recipe; a file made anew by it has later packages, so its time counts as well.
+    """
+    made = stock.path.stat().st_mtime_ns if stock.path is not None else 0
+    return f"ami-{hashlib.sha256(f'{stock.name} {made}'.encode()).hexdigest()[:17]}"
+
+
+def new_image(cloud: Cloud, image_id: str, name: str, description: str) -> Any:
+    """Return a new AMI of moto's with this id, without the blank snapshot that moto gives to each."""
+    backend = cloud.backend
+    with cloud.as_bookkeeping():
+        image = Ami(backend, image_id, name=name, description=description)
+        backend.snapshots.pop(image.ebs_snapshot.id)
+    backend.amis[image_id] = image
+    return image
+
+
+def dress(image: Any, root_device: str, architecture: str = "x86_64") -> None:
     """Give an image what moto leaves at values that no machine has had for years."""
     image.root_device_name = root_device
     image.root_device_type = "ebs"

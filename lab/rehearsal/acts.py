@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from lab import commands, leftovers
+from lab import commands, kept_images, leftovers
 from lab.rehearsal import cloud_state, look, records
 from lab.rehearsal.migration import read_migration
 from lab.rehearsal.records import Kept
@@ -16,7 +17,7 @@ from lab.rehearsal.watch import PORT, Downtime, Watcher, probe
 from transcoder import tags
 from transcoder.actions.cloud import node_address
 from transcoder.errors import Failed
-from transcoder.model import Instance, Volume
+from transcoder.model import Image, Instance, Volume
 
 MARKER = "rehearsal"
 """File in the lab's state directory: a rehearsal has started this lab, so the next one may take it down."""
@@ -34,6 +35,8 @@ MILESTONES = (
     "Terminating the source",
 )
 """What the builder's lines say that show a machine was launched, changed and made an AMI of."""
+PACKER_TAG, SOURCE_TAG = f"{tags.PREFIX}packer", f"{tags.PREFIX}source-ami"
+"""On an AMI: the version of Packer that baked it, and the stock image that it started from."""
 NOTHING = "nothing is to be done"
 
 
@@ -52,23 +55,46 @@ def start_lab(stage: Stage) -> None:
 
 
 def bake(stage: Stage) -> None:
-    """Bake, and keep what the builder said."""
+    """Bake, and keep what the builder said; or get the image that was baked before, and keep what EC2 says of it."""
     finished = stage.succeed()
     said = dict(finished.documents()[-1])
+    image = known(next(iter(stage.world.cloud.images(ids=[said["ami"]])), None), f"the AMI {said['ami']}")
     lines = tuple(line.strip() for line in finished.stderr.splitlines() if f" {BUILDER}." in f" {line}")
     stage.seen.bake = Bake(
         ami=said["ami"],
         name=said["name"],
-        packer=said["packer"],
+        packer=said["packer"] if said["baked"] else image.tags.get(PACKER_TAG, "an unknown version"),
         builder=said["builder"],
         fresh=bool(said["baked"]),
         seconds=float(said["seconds"]),
         lines=lines,
+        created=image.created,
     )
-    shown = [line for line in lines if any(words in line for words in MILESTONES)]
-    made = bool(said["baked"]) and any(said["ami"] in line for line in lines)
-    evidence = "\n".join(shown) or f"no line of {BUILDER} in {finished.log}"
+    if stage.seen.bake.fresh:
+        _prove_baked(stage, stage.seen.bake, finished.log)
+    else:
+        _prove_baked_before(stage, stage.seen.bake, image, said["digest"])
+
+
+def _prove_baked(stage: Stage, baked: Bake, log: Path) -> None:
+    shown = [line for line in baked.lines if any(words in line for words in MILESTONES)]
+    made = any(baked.ami in line for line in baked.lines)
+    evidence = "\n".join(shown) or f"no line of {BUILDER} in {log}"
     stage.prove(f"Packer baked the AMI with its {BUILDER} builder", made, evidence)
+
+
+def _prove_baked_before(stage: Stage, baked: Bake, image: Image, digest: str) -> None:
+    """The tags were set by Packer at the end of its bake, so they say what it baked, and from what."""
+    stock = known(commands.read_ready(stage.configuration), "the lab that is up").stock_image_id
+    source, inputs = image.tags.get(SOURCE_TAG), image.tags.get(tags.DIGEST)
+    same = (inputs, source) == (digest, stock) and PACKER_TAG in image.tags
+    shown = "of the very same inputs" if same else "but its tags do not show that Packer baked it of these inputs"
+    evidence = (
+        f"baked by Packer {baked.packer} ({baked.builder}) at {baked.created}, {shown}\n"
+        f"{tags.DIGEST}: {inputs}\nof the inputs now: {digest}\n"
+        f"{SOURCE_TAG}: {source}, the stock image now: {stock}"
+    )
+    stage.prove(f"Packer baked the AMI earlier with its {BUILDER} builder, of the same inputs", same, evidence)
 
 
 def launch(stage: Stage) -> None:
@@ -252,11 +278,13 @@ def prove_records(stage: Stage) -> None:
 
 
 def end_lab(stage: Stage) -> None:
-    """Take the lab down; nothing of it is left."""
+    """Take the lab down; nothing of it is left but the baked AMIs, which the next rehearsal needs not bake again."""
     stage.succeed()
     left = leftovers.find(stage.configuration)
     nothing = "no process, no network namespace, link, route or rule, no state directory"
-    stage.prove("nothing of the lab is left on this machine", not left, "\n".join(left) or nothing)
+    kept = ", ".join(kept_images.of_lab(stage.configuration).names()) or "no AMI"
+    evidence = f"{nothing}\nkept in the cache: {kept}"
+    stage.prove("nothing of the lab is left on this machine", not left, "\n".join(left) or evidence)
 
 
 def _prove_unchanged(stage: Stage, claim: str, before: cloud_state.CloudState, after: cloud_state.CloudState) -> None:

@@ -60,7 +60,11 @@ class Program:
 
 @dataclass(frozen=True)
 class Bake:
-    """What was baked. ``lines`` are the builder's own words."""
+    """What was baked. ``lines`` are the builder's own words.
+
+    ``fresh``: this rehearsal baked it; else an earlier bake of the very same inputs did, and ``packer`` is that bake's.
+    ``created`` is the AMI's creation date as EC2 says it, ``seconds`` are those of this call.
+    """
 
     ami: str
     name: str
@@ -69,6 +73,7 @@ class Bake:
     fresh: bool
     seconds: float
     lines: tuple[str, ...] = ()
+    created: str = ""
 
 
 @dataclass(frozen=True)

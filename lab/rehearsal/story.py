@@ -6,21 +6,23 @@ from lab.rehearsal import acts
 from lab.rehearsal.stage import Act, Plot
 
 
-def story(plot: Plot, *, left_over: bool, down: bool) -> tuple[Act, ...]:
+def story(plot: Plot, *, left_over: bool, down: bool, fresh: bool = False) -> tuple[Act, ...]:
     """Return the acts in their order.
 
     :param left_over: the lab of an earlier rehearsal is still up.
     :param down: take the lab down in the end.
+    :param fresh: bake anew, although an image of the same inputs may have been kept.
     """
     node = ("--node", plot.node)
     move = ("fab", "migrate", *node, "--to", plot.second)
     status = ("fab", "status", *node, "--json")
     spare = ("--spare", "--name", plot.second)
     end = ("invoke", "lab.down")
+    bake = ("invoke", "bake-ami", *(("--force",) if fresh else ()), "--yes", "--json")
     return (
         *((Act("clear", "end the lab of the last rehearsal", end, acts.run),) if left_over else ()),
         Act("lab-up", "start the lab", ("invoke", "lab.up"), acts.start_lab, budget=1900),
-        Act("bake", "bake the AMI", ("invoke", "bake-ami", "--yes", "--json"), acts.bake, budget=3600),
+        Act("bake", "bake the AMI", bake, acts.bake, budget=3600),
         Act("launch", "launch the node", ("invoke", "launch", *node, "--yes", "--json"), acts.launch),
         Act("create-key", "create its key, start it", ("fab", "create-key", *node, "--yes", "--json"), acts.run),
         Act("records", "wait until it writes", (), acts.await_records),

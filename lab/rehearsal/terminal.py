@@ -125,8 +125,10 @@ def _baked(report: Report) -> dict[str, str]:
     bake = report.bake
     if bake is None:
         return {}
-    how = "ran" if bake.fresh and bake.lines else "did not run"
-    return {"Packer": f"{bake.packer}; its builder {bake.builder} {how}", "AMI": f"{bake.ami} {bake.name}"}
+    how = f"its builder {bake.builder} {'ran' if bake.lines else 'did not run'}"
+    if not bake.fresh:
+        how = f"{bake.builder} baked the AMI earlier, at {bake.created}, from the very same inputs; not baked again"
+    return {"Packer": f"{bake.packer}; {how}", "AMI": f"{bake.ami} {bake.name}"}
 
 
 def _facts(report: Report) -> Table:

@@ -47,9 +47,9 @@ def test_a_lab_comes_up_once_and_goes_down_without_a_trace(lab: Settings) -> Non
     assert [image["Name"] for image in found.images] == [first.ready.stock_image]
     assert found.machines == ()
     assert any("EC2 at" in line for line in commands.logs(lab))
-    assert commands.down(lab)
+    assert commands.down(lab) == commands.Down(was_there=True)
     assert leftovers.find(commands.configuration_of(lab)) == []
-    assert not commands.down(lab)
+    assert commands.down(lab) == commands.Down(was_there=False)
     assert commands.status(lab).ready is None
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from lab.standins.livepeer_node.state import parse_record
 from tests.rehearsals.rig import NODE, Rig
 from transcoder import layout, tags
+from transcoder.model import Instance
 
 RECORDS = "/d1/livepeer/.lpData/records.log"
 
@@ -60,13 +61,14 @@ def test_the_same_migration_again_finds_nothing_to_do(node: Rig) -> None:
 
 def test_a_broken_off_migration_to_new_goes_on_with_its_target(node: Rig) -> None:
     known = {instance.id for instance in node.node().instances}
+    source = node.instance(node.status()["name"])
     migration = node.start("fab", "migrate", "--to", "new", "--yes")
 
     def target() -> Any:
         return [i for i in node.node().instances if i.id not in known]
 
     node.world.wait("the target is launched", target, 120)
-    node.world.wait("the node has begun to move", lambda: "detached" if _leaving(node) else None, 180)
+    node.world.wait("the node has begun to move", lambda: _has_left(node, source), 180)
     os.killpg(migration.pid, signal.SIGKILL)
     migration.wait()
     launched = target()
@@ -81,10 +83,10 @@ def test_a_broken_off_migration_to_new_goes_on_with_its_target(node: Rig) -> Non
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
-def _leaving(rig: Rig) -> bool:
-    """Tell whether one of the node's volumes is on its way."""
+def _has_left(rig: Rig, source: Instance) -> bool:
+    """Tell whether one of the node's volumes has left the machine that carried it."""
     volumes = [rig.node().volume(data) for data in layout.VOLUMES]
-    return any(volume is not None and volume.state == "available" for volume in volumes)
+    return any(volume is not None and not volume.attached_to(source.id) for volume in volumes)
 
 
 def test_two_at_once_are_refused_with_the_holders_name(node: Rig) -> None:

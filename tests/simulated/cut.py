@@ -41,7 +41,7 @@ class Cut:
 
     def world(self, sim: Simulation) -> World:
         """Return the world as this process reaches it."""
-        return replace(sim.world, cloud=_CutCloud(sim, self), hosts=lambda instance: _CutHost(sim, self, instance))
+        return replace(sim.world, cloud=_CutCloud(sim, self), hosts=_CutHosts(sim, self))
 
 
 class _CutCloud:
@@ -58,6 +58,19 @@ class _CutCloud:
                 return self._cut.through(name not in READS, lambda: method(*args, **kwargs))
 
         return call
+
+
+class _CutHosts:
+    """The machines behind a cut."""
+
+    def __init__(self, sim: Simulation, cut: Cut) -> None:
+        self._sim, self._cut = sim, cut
+
+    def __call__(self, instance: Instance) -> _CutHost:
+        return _CutHost(self._sim, self._cut, instance)
+
+    def forget(self, instance: Instance) -> None:
+        """Nothing is open to a simulated machine."""
 
 
 class _CutHost:

@@ -187,7 +187,7 @@ class SimulatedHost:
         """geth makes an account as the service user, with an empty passphrase."""
         datadir = KEYSTORE.removesuffix("/keystore")
         own = ("runuser", "-u", LIVEPEER.service.user, "--", "env", f"HOME={datadir}")
-        geth = ("/usr/local/bin/geth", "--datadir", datadir, "account", "new", "--password", "/dev/null")
+        geth = ("/usr/local/bin/geth", "--datadir", datadir, "--lightkdf", "account", "new", "--password", "/dev/null")
         assert argv == (*own, *geth), argv
         entry, found = entry_at(self._machine, datadir), path_on_disk(self._machine, datadir)
         assert entry is not None, f"{datadir} does not exist"

@@ -62,6 +62,9 @@ class SimulatedHosts:
         """Return the machine of this instance."""
         return SimulatedHost(self._machines[instance.id], instance.name, self._lock, self.commands)
 
+    def forget(self, instance: Instance) -> None:
+        """Nothing is open to a simulated machine."""
+
     @property
     def mutations(self) -> list[Command]:
         """The commands that were more than looks."""

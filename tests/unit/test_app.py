@@ -16,7 +16,7 @@ from invoke.program import Program
 from tests.simulated.world import NODE, Simulation
 from transcoder import app
 from transcoder.errors import BadSettings, Failed, Refused, TranscoderError, Unreachable
-from transcoder.recipes import detach
+from transcoder.recipes import attach, detach
 
 
 def task_that(act: Callable[[], None]) -> Callable[..., None]:
@@ -103,14 +103,23 @@ def test_an_environment_that_does_not_exist_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_perform_says_whether_anything_was_done_and_prints_json(
-    dry_run: bool, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_perform_acts_unless_it_is_a_dry_run_and_prints_json(dry_run: bool, capsys: pytest.CaptureFixture[str]) -> None:
     sim = Simulation()
     sim.node()
-    done = app.perform(sim.world, detach.operation(detach.Request(NODE)), yes=True, dry_run=dry_run, json=True)
-    assert done is not dry_run
+    app.perform(sim.world, detach.operation(detach.Request(NODE)), yes=True, dry_run=dry_run, json=True)
     read = json.loads(capsys.readouterr().out)
     assert read["dry_run"] is dry_run
     assert bool(read["results"]) is not dry_run
     assert bool(sim.cloud.mutations) is not dry_run
+
+
+def test_operations_that_follow_from_each_other_print_one_json_document(capsys: pytest.CaptureFixture[str]) -> None:
+    sim = Simulation()
+    sim.node()
+    away = detach.operation(detach.Request(NODE))
+    back = attach.operation(attach.Request(NODE, NODE))
+    app.perform(sim.world, away, back, yes=True, dry_run=False, json=True)
+    read = json.loads(capsys.readouterr().out)
+    assert read["plan"]["title"].startswith("detach")
+    assert len(read["results"]) > 1
+    sim.assert_served_by(NODE)

@@ -119,7 +119,7 @@ def test_the_result_of_an_operation_is_one_json_document(capsys: pytest.CaptureF
     sim.node()
     sim.instance("tc001-b")
     outcome, _ = perform(migrate.operation(migrate.Request(NODE, "tc001-b")), sim)
-    report.print_outcome(outcome, dry_run=False, json_output=True)
+    report.print_outcomes([outcome], dry_run=False, json_output=True)
     read = json.loads(capsys.readouterr().out)
     assert (read["dry_run"], read["nothing_to_do"]) == (False, False)
     assert {step["outcome"] for step in read["results"][0]["steps"]} <= {"done", "skipped"}
@@ -133,14 +133,14 @@ def test_the_result_for_people_is_one_line_on_stdout(
     sim.node()
     act = operate.preview if dry_run else operate.operate
     outcome = act(detach.operation(detach.Request(NODE)), sim.world, Console())
-    report.print_outcome(outcome, dry_run=dry_run, json_output=False)
+    report.print_outcomes([outcome], dry_run=dry_run, json_output=False)
     out = capsys.readouterr().out
     assert said in out
     assert out.count("\n") == 1
 
 
 def test_nothing_to_do_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    report.print_outcome(operate.Outcome(Plan("attach", ()), ()), dry_run=False, json_output=False)
+    report.print_outcomes([operate.Outcome(Plan("attach", ()), ())], dry_run=False, json_output=False)
     assert capsys.readouterr().out == "attach: nothing is to be done\n"
 
 

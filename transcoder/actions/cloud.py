@@ -271,6 +271,8 @@ class AssociateAddress(Step):
 
     def do(self, world: World) -> None:
         world.cloud.associate(self.address.allocation_id, self.instance.id)
+        # With its Elastic IP the machine loses the public address it had, and connections to that one hang.
+        world.hosts.forget(self.instance)
 
     def verify(self, world: World) -> None:
         world.wait(self.title, lambda: self.is_done(world), VOLUME_BUDGET)

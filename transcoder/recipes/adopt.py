@@ -199,7 +199,8 @@ def plan(observed: Observed) -> Plan:
 def _is_marked(observed: Observed) -> bool:
     """Tell whether the marker, and after it EC2's tags, say that it is the node's."""
     marker = observed.seen.marker if observed.seen else None
-    wanted = Marker(observed.node.name, observed.request.role, observed.address)
+    known = observed.address or (marker.address if marker else "")
+    wanted = Marker(observed.node.name, observed.request.role, known)
     return marker == wanted and is_tagged(observed.volume, marker, observed.settings.name)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from transcoder import guest, layout, tags
-from transcoder.actions.cloud import AttachVolume, CreateVolume, Tag
+from transcoder.actions.cloud import AssociateAddress, AttachVolume, CreateVolume, Tag
 from transcoder.actions.guest import (
     CheckVolume,
     FormatVolume,
@@ -155,19 +155,22 @@ def _named(world: World, volume_id: str) -> Volume:
 
 
 def plan(observed: Observed) -> Plan:
-    """Return what is to be done next: create what is missing, then attach, then format, mount and start.
+    """Return what is to be done next: attach what exists, create what is missing, then format, mount and start.
+
+    What exists comes first: a volume that is refused once its content is seen leaves nothing created behind.
 
     :raises Refused: with every reason.
     """
     verdicts = _refuse(observed)
     where = f"{observed.instance.name} ({observed.instance.id})"
-    if any(slot.volume is None for slot in observed.slots):
+    existing = [slot for slot in observed.slots if slot.volume is not None]
+    if not all(_is_here(observed, slot) for slot in existing):
+        note = "then: look at what they hold; format only what is proven blank, mount, start"
+        return Plan(f"attach node {observed.node.name} to {where}", _attach_steps(observed, existing), (note,))
+    if len(existing) < len(observed.slots):
         steps: Sequence[Step] = [_create(observed, slot.data) for slot in observed.slots if slot.volume is None]
         note = f"then: attach to {where}, format what is proven blank, mount, make the directories, start geth"
         return Plan(f"create the missing volumes of node {observed.node.name}", tuple(steps), (note,))
-    if not all(_is_here(observed, slot) for slot in observed.slots):
-        note = "then: look at what they hold; format only what is proven blank, mount, start"
-        return Plan(f"attach node {observed.node.name} to {where}", _attach_steps(observed), (note,))
     return Plan(
         f"mount and start node {observed.node.name} on {where}", _use_steps(observed, verdicts), _notes(observed)
     )
@@ -241,11 +244,11 @@ def _create(observed: Observed, data: DataVolume) -> CreateVolume:
     )
 
 
-def _attach_steps(observed: Observed) -> tuple[Step, ...]:
+def _attach_steps(observed: Observed, slots: Sequence[Slot]) -> tuple[Step, ...]:
     """Hold the units first: a disk with our label must not be mounted before somebody has looked at it."""
     hold = HoldUnits(instance=observed.instance, units=guest.UNITS)
     steps: list[Step] = [hold]
-    for slot in observed.slots:
+    for slot in slots:
         place, device = _place(observed, slot), device_name(observed.settings, slot.data)
         steps += [
             AttachVolume(
@@ -302,19 +305,20 @@ def _start_steps(observed: Observed, livepeer_mounted: str) -> tuple[Step, ...]:
     instance, settings = observed.instance, observed.settings
     geth_runs = Skip.DONE if observed.guest.service(GETH.service.unit).running else None
     steps: list[Step] = [StartUnit(lane="geth", instance=instance, unit=GETH.service.unit, skip=geth_runs)]
+    moved = _address_steps(observed, after=(steps[-1].key, livepeer_mounted))
     address = _address(observed)
     if not address:
-        return (*steps, _release(observed, after=(steps[-1].key, livepeer_mounted)))
+        return (*steps, *moved, _release(observed, after=(steps[-1].key, livepeer_mounted)))
     healthy = observed.livepeer_runs_as.lower() == address.lower()
     done = Skip.DONE if healthy else None
     budget = settings.geth.in_sync_budget_seconds
     synced = WaitGethInSync(lane="geth", instance=instance, budget=budget, skip=done)
+    before = (synced.key, livepeer_mounted, *(step.key for step in moved))
     return (
         *steps,
         synced,
-        StartUnit(
-            lane="node", instance=instance, unit=LIVEPEER.service.unit, skip=done, after=(synced.key, livepeer_mounted)
-        ),
+        *moved,
+        StartUnit(lane="node", instance=instance, unit=LIVEPEER.service.unit, skip=done, after=before),
         WaitLivepeerHealthy(
             lane="node",
             instance=instance,
@@ -324,6 +328,15 @@ def _start_steps(observed: Observed, livepeer_mounted: str) -> tuple[Step, ...]:
         ),
         _release(observed, after=()),
     )
+
+
+def _address_steps(observed: Observed, after: tuple[str, ...]) -> list[Step]:
+    """Bring the node's Elastic IP, where it has one: livepeer announces the address it finds when it starts."""
+    address, instance = observed.node.address, observed.instance
+    if address is None:
+        return []
+    done = Skip.DONE if address.instance_id == instance.id else None
+    return [AssociateAddress(lane="address", address=address, instance=instance, skip=done, after=after)]
 
 
 def _release(observed: Observed, after: tuple[str, ...]) -> ReleaseUnits:
@@ -348,6 +361,7 @@ def _tag_steps(observed: Observed) -> tuple[Step, ...]:
     done = tags.RETIRED not in present and all(present.get(key) == value for key, value in wanted.items())
     why = f"carries node {observed.node.name}"
     return (
+        *_retire_others(observed),
         Tag(
             lane="tags",
             resource_id=observed.instance.id,
@@ -358,6 +372,23 @@ def _tag_steps(observed: Observed) -> tuple[Step, ...]:
             skip=Skip.DONE if done else None,
         ),
     )
+
+
+def _retire_others(observed: Observed) -> list[Step]:
+    """Take the node's tag off every other instance: it was detached from there."""
+    name = observed.node.name
+    others = [i for i in observed.node.instances if i.tags.get(tags.NODE) == name and i.id != observed.instance.id]
+    return [
+        Tag(
+            lane="tags",
+            resource_id=other.id,
+            what=other.name,
+            why="retired, the node has left",
+            set_tags={tags.RETIRED: name},
+            remove=tuple(key for key in (tags.NODE, tags.ROLE) if key in other.tags),
+        )
+        for other in others
+    ]
 
 
 def _notes(observed: Observed) -> tuple[str, ...]:

@@ -41,7 +41,9 @@ class Move:
         """Put the lanes together."""
         node, source = self.observed.node, self.observed.source
         hold = HoldUnits(lane="prepare", instance=self.target, units=guest.UNITS, skip=self._skip(self._arrived))
-        livepeer, geth = self._lane(LIVEPEER, hold.key), self._lane(GETH, hold.key)
+        fence = self._source_hold()
+        ready = (hold.key, *(step.key for step in fence))
+        livepeer, geth = self._lane(LIVEPEER, ready), self._lane(GETH, ready)
         synced = WaitGethInSync(
             lane="geth",
             instance=self.target,
@@ -50,12 +52,32 @@ class Move:
         )
         started = self._skip(self.target_guest.service(GETH.service.unit).running)
         start_geth = StartUnit(lane="geth", instance=self.target, unit=GETH.service.unit, skip=started)
-        # Not before both volumes have left: where machines are reached by public addresses, the source loses its own.
-        address = self._address_lane(after=(_last_at_source(livepeer), _last_at_source(geth)))
+        address = self._address_lane(self._address_after(livepeer, geth, synced.key))
         before = (livepeer[-1].key, synced.key, *(step.key for step in address))
-        steps = (hold, *livepeer, *geth, start_geth, synced, *address, *self._node_lane(before))
+        steps = (hold, *fence, *livepeer, *geth, start_geth, synced, *address, *self._node_lane(before))
         origin = f" from {source.name} ({source.id})" if source else ""
         return Plan(f"migrate node {node.name}{origin} to {self.target.name} ({self.target.id})", steps)
+
+    def _address_after(self, livepeer: list[Step], geth: list[Step], synced: str) -> tuple[str, ...]:
+        """Return what must have ended before the Elastic IP moves.
+
+        Where machines are reached by public addresses, the source loses its own with the Elastic IP, and the target
+        the one it had: then nothing else may be going on at either. Else only the source must be done.
+        """
+        if self.observed.settings.ssh.address == "public":
+            return (livepeer[-1].key, synced)
+        return (_last_at_source(livepeer), _last_at_source(geth))
+
+    def _source_hold(self) -> list[Step]:
+        """Hold the source's units before the first stop: it costs no downtime there, and a livepeer that is started
+        by anything in between would pull in geth and mount its volume again."""
+        source, seen = self.observed.source, self.observed.source_guest
+        volumes = [self.observed.node.volume(data) for data in VOLUMES]
+        if source is None or seen is None or not any(is_at(volume, source) for volume in volumes):
+            return []
+        return [
+            HoldUnits(lane="source", instance=source, units=guest.UNITS, skip=self._skip(set(guest.UNITS) <= seen.held))
+        ]
 
     @property
     def _arrived(self) -> bool:
@@ -81,11 +103,11 @@ class Move:
     def _skip(done: bool) -> Skip | None:
         return Skip.DONE if done else None
 
-    def _lane(self, data: DataVolume, hold: str) -> list[Step]:
+    def _lane(self, data: DataVolume, ready: tuple[str, ...]) -> list[Step]:
         """Away from the source, over to the target, mounted there."""
         volume = self.observed.node.volume(data)
         assert volume is not None  # noqa: S101 - a missing volume was a reason to refuse
-        leaving = self._leaving(data, volume, hold)
+        leaving = self._leaving(data, volume, ready)
         here = self._skip(is_at(volume, self.target) and volume.attached_to(self.target.id))
         device = device_name(self.observed.settings, data)
         mounted = self._skip(self._mounted(data))
@@ -99,21 +121,18 @@ class Move:
             Mount(lane=lane, place=place, skip=mounted),
         ]
 
-    def _leaving(self, data: DataVolume, volume: Volume, hold: str) -> list[Step]:
+    def _leaving(self, data: DataVolume, volume: Volume, ready: tuple[str, ...]) -> list[Step]:
         source, seen = self.observed.source, self.observed.source_guest
         lane = data.role
         if source is not None and source.state == "stopped" and is_at(volume, source):
-            return [DetachVolume(lane=lane, volume=volume, instance=source, label=data.label, after=(hold,))]
+            return [DetachVolume(lane=lane, volume=volume, instance=source, label=data.label, after=ready)]
         if source is None or seen is None or not is_at(volume, source):
-            return [_Gone(lane=lane, data_role=data.role, skip=Skip.DONE, after=(hold,))]
+            return [_Gone(lane=lane, data_role=data.role, skip=Skip.DONE, after=ready)]
         unit = data.service.unit
         budget = LIVEPEER_STOP_BUDGET if data is LIVEPEER else float(self.observed.settings.geth.stop_budget_seconds)
         stopped = seen.service(unit).active in ("inactive", "failed") and seen.service(unit).main_pid == 0
-        units = (data.mount_unit, unit)
-        held = self._skip(set(units) <= seen.held)
         return [
-            StopUnit(lane=lane, instance=source, unit=unit, budget=budget, skip=self._skip(stopped), after=(hold,)),
-            HoldUnits(lane=lane, instance=source, units=units, skip=held),
+            StopUnit(lane=lane, instance=source, unit=unit, budget=budget, skip=self._skip(stopped), after=ready),
             Unmount(lane=lane, instance=source, data=data, skip=self._skip(not seen.mounted(data.mount))),
             DetachVolume(lane=lane, volume=volume, instance=source, label=data.label),
         ]

@@ -131,6 +131,29 @@ def test_tags_set_by_hand_do_not_stand_for_the_marker() -> None:
     assert f"/{MARKER}" in sim.disk(LIVEPEER).needed().tree
 
 
+def test_a_key_that_came_after_the_marker_is_written_into_it() -> None:
+    content = by_hand(LIVEPEER)
+    keys = [path for path in content.needed().tree if path.startswith(KEYSTORE)]
+    later = {path: content.needed().tree.pop(path) for path in keys}
+    sim, volume = furnished(content)
+    perform(take(volume), sim)
+    assert tags.ADDRESS not in sim.of(LIVEPEER).tags
+    content.needed().tree.update(later)
+    perform(take(volume), sim)
+    assert sim.of(LIVEPEER).tags[tags.ADDRESS] == KEY
+
+
+def test_a_marker_whose_key_is_gone_keeps_its_address() -> None:
+    content = by_hand(LIVEPEER)
+    sim, volume = furnished(content)
+    perform(take(volume), sim)
+    for path in [path for path in content.needed().tree if path.startswith(KEYSTORE + "/")]:
+        del content.needed().tree[path]
+    outcome, _ = perform(take(volume), sim)
+    assert outcome.nothing_to_do
+    assert KEY.encode() in (content.needed().tree[f"/{MARKER}"].data or b"")
+
+
 def test_a_dry_run_writes_nothing() -> None:
     sim, volume = furnished(by_hand(LIVEPEER))
     before = sim.everything()

@@ -309,13 +309,17 @@ def test_a_damaged_file_system_is_not_mounted() -> None:
     assert "/d1" not in sim.machine("tc001-b").mounts
 
 
-def test_the_address_stays_with_the_source_until_both_volumes_have_left_it() -> None:
-    sim = Simulation()
+@pytest.mark.parametrize(
+    ("address", "after"),
+    [("private", {"livepeer/detach", "geth/detach"}), ("public", {"livepeer/mount", "geth/in-sync"})],
+)
+def test_the_address_moves_only_when_no_machine_is_cut_off_by_it(address: str, after: set[str]) -> None:
+    sim = Simulation(settings(ssh={"address": address}))
     sim.node()
     sim.instance("tc001-b")
     plan = migrate.plan(migrate.observe(sim.world, migrate.Request(NODE, "tc001-b")))
     (associate,) = [step for step in plan.steps if step.verb == "associate"]
-    assert set(associate.after) == {"livepeer/detach", "geth/detach"}
+    assert set(associate.after) == after
 
 
 def test_everything_slow_that_needs_no_downtime_comes_before_the_first_stop() -> None:
@@ -324,7 +328,7 @@ def test_everything_slow_that_needs_no_downtime_comes_before_the_first_stop() ->
     sim.instance("tc001-b")
     plan = migrate.plan(migrate.observe(sim.world, migrate.Request(NODE, "tc001-b")))
     first = [plan.before(step) for step in plan.steps if step.verb == "stop"]
-    assert first == [frozenset({"prepare/hold"})] * 2
+    assert first == [frozenset({"prepare/hold", "source/hold"})] * 2
 
 
 def test_geth_that_answers_late_is_waited_for_within_its_budget() -> None:

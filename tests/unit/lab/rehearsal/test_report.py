@@ -19,7 +19,7 @@ def test_the_keys_of_the_json_stay_as_they_are() -> None:
     assert sorted(data["steps"][0]) == ["command", "ended", "key", "log", "note", "seconds", "title"]
     assert sorted(data["proofs"][0]) == ["act", "claim", "evidence", "holds"]
     assert sorted(data["programs"][0]) == ["name", "says", "stand_in"]
-    assert sorted(data["bake"]) == ["ami", "builder", "fresh", "lines", "name", "packer", "seconds"]
+    assert sorted(data["bake"]) == ["ami", "builder", "created", "fresh", "lines", "name", "packer", "seconds"]
     assert sorted(data["records"]) == ["found", "known", "pause_seconds", "problems", "total", "written"]
     migration = data["migration"]
     assert sorted(migration) == sorted(

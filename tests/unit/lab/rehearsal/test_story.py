@@ -24,7 +24,11 @@ def tasks_of(program: str) -> Collection:
     return fabfile.namespace
 
 
-@pytest.mark.parametrize("act", [act for act in WHOLE if act.command], ids=lambda act: act.key)
+@pytest.mark.parametrize(
+    "act",
+    [act for act in (*WHOLE, *story(PLOT, left_over=False, down=False, fresh=True)) if act.command],
+    ids=lambda act: act.key,
+)
 def test_every_command_line_of_the_story_is_one_of_the_project(act: Act) -> None:
     program, *words = act.command
     parsed = Parser(contexts=tasks_of(program).to_contexts()).parse_argv([*words, "--env", "lab"])
@@ -46,3 +50,10 @@ def test_the_second_migration_is_the_first_one_again() -> None:
 def test_only_a_lab_that_was_left_is_cleared_and_only_on_demand_taken_down() -> None:
     keys = {act.key for act in story(PLOT, left_over=False, down=False)}
     assert not {"clear", "down"} & keys
+
+
+def test_the_lab_of_a_rehearsal_keeps_its_images_and_only_on_demand_are_they_baked_anew() -> None:
+    assert all("--forget-images" not in act.command for act in WHOLE)
+    fresh = story(PLOT, left_over=False, down=False, fresh=True)
+    assert [act.key for act in fresh if "--force" in act.command] == ["bake"]
+    assert not any("--force" in act.command for act in WHOLE)

@@ -21,6 +21,7 @@ source "amazon-ebs" "node" {
     "transcoder:os"          = "ubuntu-18.04",
     "transcoder:geth"        = "1.8.27",
     "transcoder:livepeer"    = "0.2.4",
+    "transcoder:packer"      = "1.11.0",
     "transcoder:source-ami"  = "{{ .SourceAMI }}",
   }
   snapshot_tags                         = {
@@ -30,6 +31,7 @@ source "amazon-ebs" "node" {
     "transcoder:os"          = "ubuntu-18.04",
     "transcoder:geth"        = "1.8.27",
     "transcoder:livepeer"    = "0.2.4",
+    "transcoder:packer"      = "1.11.0",
     "transcoder:source-ami"  = "{{ .SourceAMI }}",
   }
   run_tags                              = {

@@ -14,6 +14,7 @@ source "amazon-ebs" "node" {
     "transcoder:os"          = "ubuntu-18.04",
     "transcoder:geth"        = "1.8.27",
     "transcoder:livepeer"    = "0.2.4",
+    "transcoder:packer"      = "1.6.6",
     "transcoder:source-ami"  = "{{ .SourceAMI }}",
   }
   snapshot_tags                         = {
@@ -23,6 +24,7 @@ source "amazon-ebs" "node" {
     "transcoder:os"          = "ubuntu-18.04",
     "transcoder:geth"        = "1.8.27",
     "transcoder:livepeer"    = "0.2.4",
+    "transcoder:packer"      = "1.6.6",
     "transcoder:source-ami"  = "{{ .SourceAMI }}",
   }
   run_tags                              = {

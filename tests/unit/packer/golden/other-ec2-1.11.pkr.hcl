@@ -25,6 +25,7 @@ source "amazon-ebs" "node" {
     "transcoder:os"          = "ubuntu-18.04",
     "transcoder:geth"        = "1.8.27",
     "transcoder:livepeer"    = "0.2.4",
+    "transcoder:packer"      = "1.11.0",
     "transcoder:source-ami"  = "{{ .SourceAMI }}",
   }
   snapshot_tags                         = {
@@ -34,6 +35,7 @@ source "amazon-ebs" "node" {
     "transcoder:os"          = "ubuntu-18.04",
     "transcoder:geth"        = "1.8.27",
     "transcoder:livepeer"    = "0.2.4",
+    "transcoder:packer"      = "1.11.0",
     "transcoder:source-ami"  = "{{ .SourceAMI }}",
   }
   run_tags                              = {

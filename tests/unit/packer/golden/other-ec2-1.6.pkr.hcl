@@ -18,6 +18,7 @@ source "amazon-ebs" "node" {
     "transcoder:os"          = "ubuntu-18.04",
     "transcoder:geth"        = "1.8.27",
     "transcoder:livepeer"    = "0.2.4",
+    "transcoder:packer"      = "1.6.6",
     "transcoder:source-ami"  = "{{ .SourceAMI }}",
   }
   snapshot_tags                         = {
@@ -27,6 +28,7 @@ source "amazon-ebs" "node" {
     "transcoder:os"          = "ubuntu-18.04",
     "transcoder:geth"        = "1.8.27",
     "transcoder:livepeer"    = "0.2.4",
+    "transcoder:packer"      = "1.6.6",
     "transcoder:source-ami"  = "{{ .SourceAMI }}",
   }
   run_tags                              = {
