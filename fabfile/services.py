@@ -25,7 +25,7 @@ def logs(
     instance: str = "",
     unit: str = "",
     since: str = "1 hour ago",
-    lines: int = 200,
+    lines: str = "200",
 ) -> None:
     """
     Print what the node's services wrote to the journal.

@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """Bring the lab up with a freshly baked image; take it down at the end and see that nothing is left."""
     made = Rig(write_environment(tmp_path_factory.mktemp("rehearsal")))
-    made.run("invoke", "lab.down")
+    made.run("invoke", "lab.down", "--forget-images")
     made.run("invoke", "lab.up")
     try:
         made.run("invoke", "bake-ami", "--yes")

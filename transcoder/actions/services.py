@@ -5,18 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from transcoder import layout
 from transcoder.actions.guest import GuestStep, release
 from transcoder.errors import Failed
 from transcoder.facts import geth_rpc, livepeer_api, systemctl
-from transcoder.layout import GETH, LIVEPEER
+from transcoder.layout import LIVEPEER, DataVolume
 from transcoder.model import ServiceState
+from transcoder.settings import Settings
 from transcoder.world import Host, World
 
 LIVEPEER_API = "http://127.0.0.1:8935"
 """The control API of livepeer 0.2.4: one port with the media server, on loopback (server/webserver.go)."""
 GETH_RPC = "http://127.0.0.1:8545"
+LIVEPEER_STOP_BUDGET = 40.0
+"""Seconds; the unit's own TimeoutStopSec is 30. livepeer before v0.8.9 ends 0.5 s after SIGINT and drains nothing."""
 STOP_GRACE = 60.0
 """Seconds on top of a unit's own stop budget before the operator is told."""
+
+
+def stop_budget(settings: Settings, data: DataVolume) -> float:
+    """Return for how many seconds what runs on this volume may take to stop."""
+    return LIVEPEER_STOP_BUDGET if data is LIVEPEER else float(settings.geth.stop_budget_seconds)
 
 
 def service_state(host: Host, unit: str) -> ServiceState:
@@ -141,11 +150,6 @@ class WaitLivepeerHealthy(GuestStep):
         if address and self.address and address.lower() != self.address.lower():
             raise Failed(
                 f"livepeer on {self.instance.name} runs as {address}, expected {self.address}",
-                hint=f"stop it: fab stop; look at {LIVEPEER.mount}",
+                hint=f"fab detach stops it; then look at {layout.KEYSTORE}",
             )
         return bool(address) and service_state(host, LIVEPEER.service.unit).running
-
-
-def both_services() -> tuple[str, str]:
-    """Return the node's units in the order in which they stop: livepeer first, it needs geth to the end."""
-    return LIVEPEER.service.unit, GETH.service.unit

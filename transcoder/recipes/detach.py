@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from transcoder import guest, layout
 from transcoder.actions.cloud import DetachVolume, TerminateInstance
 from transcoder.actions.guest import HoldUnits, ReleaseUnits, Unmount
-from transcoder.actions.services import StopUnit
+from transcoder.actions.services import StopUnit, stop_budget
 from transcoder.errors import Refused
 from transcoder.guest import Guest
 from transcoder.layout import DataVolume
@@ -99,7 +99,7 @@ def _lane(observed: Observed, instance: Instance, data: DataVolume) -> list[Step
 def _quiet(observed: Observed, instance: Instance, data: DataVolume, seen: Guest) -> list[Step]:
     """Return the steps that stop what runs on the volume and unmount it."""
     unit = data.service.unit
-    budget = float(observed.settings.geth.stop_budget_seconds)
+    budget = stop_budget(observed.settings, data)
     stopped = Skip.DONE if not seen.service(unit).running and seen.service(unit).main_pid == 0 else None
     unmounted = Skip.DONE if not seen.mounted(data.mount) else None
     return [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from transcoder import guest, tags
 from transcoder.actions.cloud import AssociateAddress, AttachVolume, DetachVolume, Tag
 from transcoder.actions.guest import CheckVolume, HoldUnits, Mount, Place, ReleaseUnits, SeeDevice, Unmount
-from transcoder.actions.services import StartUnit, StopUnit, WaitGethInSync, WaitLivepeerHealthy
+from transcoder.actions.services import StartUnit, StopUnit, WaitGethInSync, WaitLivepeerHealthy, stop_budget
 from transcoder.guest import Guest
 from transcoder.layout import GETH, LIVEPEER, VOLUMES, DataVolume
 from transcoder.model import Instance, Volume
@@ -19,9 +19,6 @@ from transcoder.world import World
 
 if TYPE_CHECKING:
     from transcoder.recipes.migrate import Observed
-
-LIVEPEER_STOP_BUDGET = 40.0
-"""Seconds; the unit's own TimeoutStopSec is 30. livepeer before v0.8.9 ends 0.5 s after SIGINT and drains nothing."""
 
 
 def is_at(volume: Volume | None, instance: Instance) -> bool:
@@ -129,7 +126,7 @@ class Move:
         if source is None or seen is None or not is_at(volume, source):
             return [_Gone(lane=lane, data_role=data.role, skip=Skip.DONE, after=ready)]
         unit = data.service.unit
-        budget = LIVEPEER_STOP_BUDGET if data is LIVEPEER else float(self.observed.settings.geth.stop_budget_seconds)
+        budget = stop_budget(self.observed.settings, data)
         stopped = seen.service(unit).active in ("inactive", "failed") and seen.service(unit).main_pid == 0
         return [
             StopUnit(lane=lane, instance=source, unit=unit, budget=budget, skip=self._skip(stopped), after=ready),
@@ -173,7 +170,7 @@ class Move:
     def _tag_lane(self, after: str) -> list[Step]:
         """Tag the source, then the target: its tag as a target goes last of all, since a run goes on by that tag."""
         name, source = self.observed.node.name, self.observed.source
-        left = (tags.NODE, tags.ROLE)
+        left = (tags.NODE, tags.ROLE, tags.TARGET_FOR)
         retired = [self._tag(source, {tags.RETIRED: name}, left, "retired, the node has left", after)] if source else []
         wanted, past = {tags.NODE: name, tags.ROLE: "node"}, (tags.TARGET_FOR, tags.RETIRED)
         return [*retired, self._tag(self.target, wanted, past, "carries the node", after)]

@@ -349,3 +349,13 @@ def test_a_target_that_stops_answering_half_way_says_that_trying_again_is_safe()
         perform(to("tc001-b"), sim)
     assert "done before it: " in caught.value.message
     assert "run the same command again" in caught.value.hint
+
+
+def test_a_migration_turned_round_leaves_no_target_to_go_on_with() -> None:
+    sim = Simulation()
+    sim.node()
+    target = sim.instance("tc001-b")
+    perform(to("tc001-b"), sim)
+    sim.cloud.tag(target.id, {tags.TARGET_FOR: NODE})
+    perform(to(NODE), sim)
+    assert tags.TARGET_FOR not in sim.cloud.instances(ids=[target.id])[0].tags
