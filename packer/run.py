@@ -16,6 +16,8 @@ from transcoder.errors import Failed
 
 LAST_LINES = 25
 QUIET_TIMEOUT_SECONDS = 300.0
+CLEAN_UP_SECONDS = 600.0
+"""How long an interrupted Packer may take to remove what it made, before it is killed."""
 
 
 @dataclass(frozen=True)
@@ -101,16 +103,17 @@ def _started(
 
     Two interrupts would make it stop without removing the instance that it started.
     """
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
+    with _taking_interrupts():
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
     with process:
         try:
             yield process
@@ -121,6 +124,24 @@ def _started(
             raise
 
 
+@contextmanager
+def _taking_interrupts() -> Iterator[None]:
+    """Let a child that is started in here take interrupts.
+
+    A shell starts what runs in its background (``nohup invoke bake-ami &``) with SIGINT ignored, and a child inherits
+    that: it could not be asked to clean up.
+    """
+    in_main = threading.current_thread() is threading.main_thread()
+    ignored = in_main and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignored:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if ignored:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def interrupt(process: subprocess.Popen[str]) -> None:
     """Ask Packer to stop and to remove what it made; the whole group, as a terminal would."""
     if process.poll() is None:
@@ -129,20 +150,27 @@ def interrupt(process: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def _deadline(process: subprocess.Popen[str], seconds: float) -> Iterator[threading.Event]:
-    """Interrupt the process when it takes longer; the event tells whether that happened."""
+    """Interrupt the process when it takes longer, kill it when it does not end even then; the event tells of either."""
     passed = threading.Event()
 
     def end() -> None:
         passed.set()
         interrupt(process)
 
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
+    timers = [threading.Timer(seconds, end), threading.Timer(seconds + CLEAN_UP_SECONDS, _kill, (process,))]
+    for timer in timers:
+        timer.daemon = True
+        timer.start()
     try:
         yield passed
     finally:
-        timer.cancel()
+        for timer in timers:
+            timer.cancel()
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _lines(process: subprocess.Popen[str]) -> Iterator[Line]:

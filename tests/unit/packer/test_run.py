@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from packer import run
 from packer.run import parse_line, run_build
 from transcoder.errors import Failed
 
@@ -63,6 +66,30 @@ def test_a_build_without_an_image_is_a_failure(tmp_path: Path) -> None:
         run_build(tmp_path / "t", packer_that(tmp_path, "exit 0"), 30, print)
 
 
+@pytest.fixture(params=["taken", "ignored"])
+def interrupts(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Take interrupts, as at a terminal, or ignore them, as what a shell started in its background does."""
+    handlers: dict[str, Any] = {"taken": signal.default_int_handler, "ignored": signal.SIG_IGN}
+    before = signal.signal(signal.SIGINT, handlers[request.param])
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def at_a_terminal() -> Iterator[None]:
+    """Take interrupts, wherever the tests run."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_build_that_does_not_end_when_interrupted_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "CLEAN_UP_SECONDS", 0.3)
+    with pytest.raises(Failed, match="took longer than 0 s"):
+        run_build(tmp_path / "t", packer_that(tmp_path, "trap '' INT; while :; do sleep 0.05; done"), 0.3, print)
+
+
+@pytest.mark.usefixtures("interrupts")
 def test_a_build_that_takes_too_long_is_interrupted_and_may_clean_up(tmp_path: Path) -> None:
     script = "trap 'echo 1,,ui,say,terminated the instance; exit 1' INT; while :; do sleep 0.05; done"
     lines: list[str] = []
@@ -73,6 +100,7 @@ def test_a_build_that_takes_too_long_is_interrupted_and_may_clean_up(tmp_path: P
     assert "terminated the instance" in failure.value.message
 
 
+@pytest.mark.usefixtures("at_a_terminal")
 def test_ctrl_c_interrupts_packer_once_and_waits_for_its_end(tmp_path: Path) -> None:
     cleaned = tmp_path / "cleaned"
     script = f"trap 'echo x >>{cleaned}; exit 1' INT; echo '1,,ui,say,ready'; while :; do sleep 0.05; done"
