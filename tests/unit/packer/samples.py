@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import tarfile
@@ -77,16 +78,16 @@ def amazon_settings(directory: Path) -> Settings:
 
 
 def tar_with(members: dict[str, bytes], *extra: tarfile.TarInfo) -> bytes:
-    """Return a tar.gz with these files, and with members that have no content."""
+    """Return a tar.gz with these files, and with members that have no content: the same bytes at any time."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, content in members.items():
             member = tarfile.TarInfo(name)
             member.size, member.mode = len(content), 0o755
             tar.addfile(member, io.BytesIO(content))
         for member in extra:
             tar.addfile(member)
-    return buffer.getvalue()
+    return gzip.compress(buffer.getvalue(), mtime=0)
 
 
 def write_archives(directory: Path) -> None:

@@ -75,14 +75,6 @@ def interrupts(request: pytest.FixtureRequest) -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.fixture
-def at_a_terminal() -> Iterator[None]:
-    """Take interrupts, wherever the tests run."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def test_a_build_that_does_not_end_when_interrupted_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "CLEAN_UP_SECONDS", 0.3)
     with pytest.raises(Failed, match="took longer than 0 s"):
@@ -100,7 +92,6 @@ def test_a_build_that_takes_too_long_is_interrupted_and_may_clean_up(tmp_path: P
     assert "terminated the instance" in failure.value.message
 
 
-@pytest.mark.usefixtures("at_a_terminal")
 def test_ctrl_c_interrupts_packer_once_and_waits_for_its_end(tmp_path: Path) -> None:
     cleaned = tmp_path / "cleaned"
     script = f"trap 'echo x >>{cleaned}; exit 1' INT; echo '1,,ui,say,ready'; while :; do sleep 0.05; done"
