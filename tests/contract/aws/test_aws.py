@@ -111,7 +111,7 @@ def test_tags_are_set_and_removed(world: World) -> None:
     assert world.cloud.volumes(tags={tags.NODE: "tc009"}) == ()
 
 
-def test_an_address_moves_away_from_its_holder(world: World, instance: Instance) -> None:
+def test_an_address_moves_away_from_its_holder(world: World, instance: Instance, lab_none: LabNone) -> None:
     other = launched(world, "contract-b")
     address = world.cloud.allocate_address({tags.NODE: "tc008"})
 
@@ -123,6 +123,8 @@ def test_an_address_moves_away_from_its_holder(world: World, instance: Instance)
     world.cloud.associate(address.allocation_id, other.id)
     world.wait("second holder", lambda: holder() == other.id, 30)
     world.cloud.terminate(other.id)
+    world.wait("terminated", lambda: not world.cloud.instances(ids=[other.id]), 30)
+    lab_none.client("ec2").release_address(AllocationId=address.allocation_id)  # other tests count addresses
 
 
 def test_a_lock_has_one_holder_and_says_who(world: World) -> None:
