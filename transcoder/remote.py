@@ -17,6 +17,9 @@ from transcoder.model import Instance
 from transcoder.settings import Settings
 from transcoder.world import Output, command_line
 
+CONNECTION_LOST = -1
+"""What paramiko gives as exit status of a command whose connection ended first."""
+
 
 class _RememberFirst(paramiko.MissingHostKeyPolicy):  # type: ignore[misc] # paramiko has no annotations
     """Remember the host key of an instance at the first contact; a changed one is refused by paramiko.
@@ -70,6 +73,9 @@ class SshHost:
         except (OSError, EOFError, paramiko.SSHException) as error:
             self._drop()
             raise Unreachable(f"{self.name}: no answer over SSH: {error or type(error).__name__}") from error
+        if result.exited == CONNECTION_LOST:
+            self._drop()
+            raise Unreachable(f"{self.name}: the connection broke before {command_line(argv)} had ended")
         return Output(argv, result.exited, result.stdout, result.stderr)
 
     def _open(self) -> Any:

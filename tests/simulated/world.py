@@ -57,13 +57,15 @@ class SimulatedHosts:
     def __init__(self, machines: dict[str, Machine], lock: threading.RLock) -> None:
         self._machines, self._lock = machines, lock
         self.commands: list[Command] = []
+        self.forgotten: list[str] = []
 
     def __call__(self, instance: Instance) -> SimulatedHost:
         """Return the machine of this instance."""
         return SimulatedHost(self._machines[instance.id], instance.name, self._lock, self.commands)
 
     def forget(self, instance: Instance) -> None:
-        """Nothing is open to a simulated machine."""
+        """Note whose connection was ended; nothing is open to a simulated machine."""
+        self.forgotten.append(instance.name)
 
     @property
     def mutations(self) -> list[Command]:

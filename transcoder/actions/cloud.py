@@ -271,8 +271,10 @@ class AssociateAddress(Step):
 
     def do(self, world: World) -> None:
         world.cloud.associate(self.address.allocation_id, self.instance.id)
-        # With its Elastic IP the machine loses the public address it had, and connections to that one hang.
-        world.hosts.forget(self.instance)
+        # With its Elastic IP the machine loses the public address it had, and connections to that one hang. A private
+        # address stays, and other lanes may be in the middle of a command there.
+        if world.settings.ssh.address == "public":
+            world.hosts.forget(self.instance)
 
     def verify(self, world: World) -> None:
         world.wait(self.title, lambda: self.is_done(world), VOLUME_BUDGET)

@@ -359,3 +359,14 @@ def test_a_migration_turned_round_leaves_no_target_to_go_on_with() -> None:
     sim.cloud.tag(target.id, {tags.TARGET_FOR: NODE})
     perform(to(NODE), sim)
     assert tags.TARGET_FOR not in sim.cloud.instances(ids=[target.id])[0].tags
+
+
+@pytest.mark.parametrize(("address", "ended"), [("private", []), ("public", ["tc001-b"])])
+def test_a_connection_is_ended_only_where_the_address_behind_it_changes(address: str, ended: list[str]) -> None:
+    # Over private addresses other lanes are in the middle of a command at the target when the Elastic IP moves.
+    sim = Simulation(settings(ssh={"address": address}))
+    sim.node()
+    sim.instance("tc001-b")
+    sim.hosts.forgotten.clear()
+    perform(to("tc001-b"), sim)
+    assert sim.hosts.forgotten == ended
