@@ -305,14 +305,17 @@ def _start_steps(observed: Observed, livepeer_mounted: str) -> tuple[Step, ...]:
     instance, settings = observed.instance, observed.settings
     geth_runs = Skip.DONE if observed.guest.service(GETH.service.unit).running else None
     steps: list[Step] = [StartUnit(lane="geth", instance=instance, unit=GETH.service.unit, skip=geth_runs)]
-    moved = _address_steps(observed, after=(steps[-1].key, livepeer_mounted))
     address = _address(observed)
     if not address:
-        return (*steps, *moved, _release(observed, after=(steps[-1].key, livepeer_mounted)))
+        ready = (steps[-1].key, livepeer_mounted)
+        moved = _address_steps(observed, after=ready)
+        return (*steps, *moved, _release(observed, after=(*ready, *(step.key for step in moved))))
     healthy = observed.livepeer_runs_as.lower() == address.lower()
     done = Skip.DONE if healthy else None
     budget = settings.geth.in_sync_budget_seconds
     synced = WaitGethInSync(lane="geth", instance=instance, budget=budget, skip=done)
+    # Nothing else goes on at the machine while its address may change: a probe of geth would lose its connection.
+    moved = _address_steps(observed, after=(synced.key, livepeer_mounted))
     before = (synced.key, livepeer_mounted, *(step.key for step in moved))
     return (
         *steps,
@@ -359,14 +362,13 @@ def _tag_steps(observed: Observed) -> tuple[Step, ...]:
     wanted = {tags.NODE: observed.node.name, tags.ROLE: "node"}
     present = observed.instance.tags
     done = tags.RETIRED not in present and all(present.get(key) == value for key, value in wanted.items())
-    why = f"carries node {observed.node.name}"
     return (
         *_retire_others(observed),
         Tag(
             lane="tags",
             resource_id=observed.instance.id,
             what=observed.instance.name,
-            why=why,
+            why=f"carries node {observed.node.name}",
             set_tags=wanted,
             remove=(tags.RETIRED,) if tags.RETIRED in present else (),
             skip=Skip.DONE if done else None,

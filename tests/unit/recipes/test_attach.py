@@ -15,7 +15,7 @@ from tests.simulated.world import NODE, OTHER_ZONE, Console, Simulation, add_bla
 from transcoder import operate, tags
 from transcoder.errors import Failed, Refused, Unreachable
 from transcoder.layout import GETH, LIVEPEER, VOLUMES
-from transcoder.recipes import attach, status
+from transcoder.recipes import attach, detach, status
 from transcoder.step import Plan
 
 DEAD_PROCESS = 2**22 + 1
@@ -320,3 +320,16 @@ def test_a_whole_launch_of_two_volumes_makes_one_of_each_even_when_ec2_is_slow()
     perform(attach.operation(request()), sim)
     roles = [volume.tags[tags.ROLE] for volume in sim.cloud.blocks.values() if tags.ROLE in volume.tags]
     assert sorted(roles) == ["geth", "livepeer"]
+
+
+def test_nothing_goes_on_at_the_machine_while_its_address_may_change() -> None:
+    sim = Simulation()
+    sim.node()
+    sim.instance("tc001-b")
+    perform(detach.operation(detach.Request(NODE)), sim)
+    _, console = perform(attach.operation(attach.Request(NODE, "tc001-b")), sim)
+    (plan,) = [plan for plan in console.shown if any(step.verb == "associate" for step in plan.steps)]
+    (associate,) = [step for step in plan.steps if step.verb == "associate"]
+    assert set(associate.after) == {"geth/in-sync", "livepeer/layout"}
+    (start,) = [step for step in plan.steps if step.key == "node/start"]
+    assert associate.key in start.after
