@@ -124,12 +124,32 @@ def adopt(
         app.perform(world, recipe.operation(request), yes=yes, dry_run=dry_run, json=json)
 
 
-@app.task(help=help_for("yes", "dry_run", "json", to="where to: a Name, an instance id, or `new`"))
+@app.task(
+    help=help_for(
+        "yes",
+        "dry_run",
+        "json",
+        to="where to: a Name, an instance id, or `new`",
+        zone="where `new` is launched (default: where the volumes are); another one takes copies of the volumes there",
+        source_lost="the old machine does not answer: stop it through EC2, if need be by force, and take its volumes",
+        force_detach="detach this volume by force when EC2 does not let go of it; may be given twice",
+        ignore_round="go on although the reward of this round has not been called yet",
+        on_error="when a step fails: stop (leave everything, the default), or undo (bring the node back)",
+        confirm="after a migration to another zone: delete the volumes and snapshots that stayed behind",
+    ),
+    iterable=["force_detach"],
+)
 def migrate(
     _context: Context,
-    to: str,
+    to: str = "",
     env: str = "",
     node: str = "",
+    zone: str = "",
+    source_lost: bool = False,
+    force_detach: Any = (),
+    ignore_round: bool = False,
+    on_error: str = "stop",
+    confirm: bool = False,
     yes: bool = False,
     dry_run: bool = False,
     json: bool = False,
@@ -140,13 +160,22 @@ def migrate(
     Examples:
         fab migrate --to new --dry-run
         fab migrate --to tc001-b --yes
+        fab migrate --to new --source-lost
+        fab migrate --to new --zone us-east-1b
+        fab migrate --confirm
     """
+    from transcoder.errors import Refused
+    from transcoder.recipes import confirm as confirmation
     from transcoder.recipes import migrate as recipe
 
+    if bool(to) == confirm:
+        raise Refused("give either --to, or --confirm", hint="fab migrate --to new, or after it: fab migrate --confirm")
     settings = app.settings(env)
+    name = node or settings.node.default
+    request = recipe.Request(name, to, source_lost, tuple(force_detach or ()), ignore_round, zone)
+    operation = confirmation.operation(name) if confirm else recipe.operation(request)
     with app.world(settings) as world:
-        operation = recipe.operation(recipe.Request(node or settings.node.default, to))
-        app.perform(world, operation, yes=yes, dry_run=dry_run, json=json)
+        app.perform(world, operation, yes=yes, dry_run=dry_run, json=json, on_error=on_error)
 
 
 TASKS = (attach, detach, adopt, migrate)

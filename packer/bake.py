@@ -139,7 +139,14 @@ def release_notes(settings: Settings, digest: str, archives: Mapping[str, Archiv
     }
     wanted = settings.image.source_ami
     source = {"id": source_ami_id or wanted.id, "name": wanted.name, "owners": wanted.owners}
-    notes = {"digest": digest, "environment": settings.name, "os": settings.image.os, "source_ami": source, **programs}
+    notes = {
+        "digest": digest,
+        "environment": settings.name,
+        "os": settings.image.os,
+        "source_ami": source,
+        "network": settings.livepeer.network,
+        **programs,
+    }
     return json.dumps(notes, indent=2, sort_keys=True) + "\n"
 
 

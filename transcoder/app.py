@@ -85,18 +85,27 @@ def world(loaded: Settings) -> Iterator[World]:
         yield World(loaded, cloud, hosts)
 
 
-def perform(opened: World, *operations: Operation, yes: bool, dry_run: bool, json: bool) -> None:
+def perform(
+    opened: World, *operations: Operation, yes: bool, dry_run: bool, json: bool, on_error: str = "stop"
+) -> None:
     """Run operations one after the other, or preview the first, and print one result.
 
     The later ones follow from the first, which the operator has agreed to; what they will do is known only after it.
+
+    :param on_error: the value of an `operate.OnError`.
+    :raises Refused: when it is none.
     """
     from transcoder import operate, report
+
+    policies = {policy.value: policy for policy in operate.OnError}
+    if on_error not in policies:
+        raise Refused(f"--on-error {on_error!r} is not one of {', '.join(policies)}", hint="see `fab --help migrate`")
 
     console = report.TerminalConsole(yes=yes, json_output=json)
     if dry_run:
         report.print_outcomes([operate.preview(operations[0], opened, console)], dry_run=True, json_output=json)
         return
-    outcomes = [operate.operate(operations[0], opened, console)]
+    outcomes = [operate.operate(operations[0], opened, console, policies[on_error])]
     agreed = report.TerminalConsole(yes=True, json_output=json)
     outcomes += [operate.operate(operation, opened, agreed) for operation in operations[1:]]
     report.print_outcomes(outcomes, dry_run=False, json_output=json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from transcoder.model import Attachment, ElasticIp, Image, Instance, Volume
+from transcoder.model import Attachment, ElasticIp, Image, Instance, Snapshot, Volume
 from transcoder.settings import PortRule
 
 Json = Mapping[str, Any]
@@ -19,6 +19,11 @@ def tag_filters(tags: Mapping[str, str] | None) -> list[dict[str, Any]]:
 def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
     """Return tags as EC2 takes them."""
     return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def tagged(resource: str, tags: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return ``TagSpecifications`` for what a call makes; EC2 refuses one without any tag."""
+    return [{"ResourceType": resource, "Tags": tag_list(tags)}] if tags else []
 
 
 def read_tags(item: Json) -> dict[str, str]:
@@ -56,6 +61,20 @@ def read_volume(item: Json) -> Volume:
         snapshot_id=item.get("SnapshotId") or "",
         encrypted=item.get("Encrypted", False),
         type=item.get("VolumeType", ""),
+        tags=read_tags(item),
+    )
+
+
+def read_snapshot(item: Json) -> Snapshot:
+    """Return a snapshot of DescribeSnapshots or CreateSnapshot."""
+    return Snapshot(
+        id=item["SnapshotId"],
+        volume_id=item.get("VolumeId") or "",
+        state=item["State"],
+        size_gib=item["VolumeSize"],
+        started=item["StartTime"].isoformat() if "StartTime" in item else "",
+        progress=int((item.get("Progress") or "0").rstrip("%") or 0),
+        encrypted=item.get("Encrypted", False),
         tags=read_tags(item),
     )
 

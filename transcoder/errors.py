@@ -6,6 +6,9 @@
     ├── Refused        nothing was done                          exit 3
     │   └── BadSettings    an environment file is wrong          exit 3
     ├── Failed         a step failed; what is done, how to go on exit 4
+    │   ├── NotReady       EC2 can't do it in the state it is in now     exit 4
+    │   ├── NameTaken      the device name is in use at the instance     exit 4
+    │   └── Interrupted    the operator ended it (Ctrl-C)                exit 4
     └── Unreachable    a machine or an API does not answer       exit 5
 
 Anything else that escapes is a bug of this project and shows a traceback (exit 1).
@@ -74,6 +77,21 @@ class Failed(TranscoderError):
         """Return the message, what had been done, and how to go on."""
         done = [f"done before it: {', '.join(self.done)}"] if self.done else []
         return [self.message, *done, *([f"hint: {self.hint}"] if self.hint else [])]
+
+
+class NotReady(Failed):
+    """EC2 can't do what was asked in the state that the thing is in now; asked again a little later it may.
+
+    A volume that has not been let go of yet (VolumeInUse, IncorrectState), an instance that is still pending.
+    """
+
+
+class NameTaken(Failed):
+    """The device name of an attachment is in use at that instance, or EC2 believes so: another name is to be tried."""
+
+
+class Interrupted(Failed):
+    """The operator ended it with Ctrl-C: every lane has ended the step it was in."""
 
 
 class Unreachable(TranscoderError):

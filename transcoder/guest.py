@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from transcoder import layout
+from transcoder import layout, tags
 from transcoder.errors import Failed
 from transcoder.facts import blkid, findmnt, lsblk, marker, systemctl, wipefs
 from transcoder.layout import DataVolume
 from transcoder.model import BlockDevice, Marker, Mount, ServiceState, Volume
-from transcoder.world import Host
+from transcoder.world import Command, Host, Output
 
 HOLD_DIRECTORY = "/run/transcoder/hold"
 """A unit with a file of its name in here does not start (``ConditionPathExists=!`` in its unit file). On tmpfs: a
@@ -62,24 +62,34 @@ def observe(host: Host) -> Guest:
 
     :raises Unreachable: when it does not answer.
     """
-    devices = lsblk.parse_lsblk(host.run(*lsblk.COMMAND, sudo=False).stdout)
-    mounts = observe_mounts(host)
-    services = systemctl.parse_systemctl(host.run(*systemctl.command(*UNITS), sudo=False).stdout)
-    held = host.run("ls", "-A", HOLD_DIRECTORY, sudo=False, ok=(0, 2)).stdout.split()
-    return Guest(devices, mounts, services, frozenset(held))
+    devices, mounts, units, held = host.run_all(
+        LIST_DEVICES, LIST_MOUNTS, Command(systemctl.command(*UNITS)), LIST_HELD, sudo=False
+    )
+    services = systemctl.parse_systemctl(units.stdout)
+    return Guest(lsblk.parse_lsblk(devices.stdout), read_mounts(mounts), services, frozenset(held.stdout.split()))
+
+
+LIST_DEVICES = Command(lsblk.COMMAND)
+LIST_MOUNTS = Command(findmnt.COMMAND, ok=(0, 1))
+LIST_HELD = Command(("ls", "-A", HOLD_DIRECTORY), ok=(0, 2))
+
+
+def read_mounts(output: Output) -> tuple[Mount, ...]:
+    """Return the mounts of an answer to `LIST_MOUNTS`."""
+    return findmnt.parse_findmnt(output.stdout, exit_code=output.exit_code)
 
 
 def observe_mounts(host: Host) -> tuple[Mount, ...]:
     """Look at what is mounted on a machine."""
-    output = host.run(*findmnt.COMMAND, sudo=False, ok=(0, 1))
-    return findmnt.parse_findmnt(output.stdout, exit_code=output.exit_code)
+    return read_mounts(host.run(*LIST_MOUNTS.argv, sudo=False, ok=LIST_MOUNTS.ok))
 
 
 def find_device(devices: Sequence[BlockDevice], volume: Volume) -> BlockDevice | None:
     """Return the device that is ``volume``, or None while the guest does not see it.
 
-    Nitro gives the volume id as serial. Xen gives none: there the device name of the attachment stands
-    (``/dev/sdg`` is ``/dev/xvdg``), and the marker on the volume is the proof.
+    Nitro gives the volume id as serial. Xen gives none: there it is the only device with the label that the volume's
+    role has, else the one with the name of the attachment (``/dev/sdg`` is ``/dev/xvdg``), since a kernel may name
+    disks in another order; the marker on it is the proof, before anything is mounted.
     """
     serial = volume.id.replace("-", "")
     by_serial = [device for device in devices if device.serial.replace("-", "") == serial]
@@ -87,9 +97,17 @@ def find_device(devices: Sequence[BlockDevice], volume: Volume) -> BlockDevice |
         return by_serial[0]
     if volume.attachment is None:
         return None
+    strangers = [device for device in devices if not device.serial and device.size == volume.size_gib * GIB]
+    labelled = [device for device in strangers if device.label and device.label == _label(volume)]
     xen = volume.attachment.device.replace("/dev/sd", "/dev/xvd")
-    named = [device for device in devices if device.path in (xen, volume.attachment.device) and not device.serial]
-    return named[0] if named else None
+    named = [device for device in strangers if device.path in (xen, volume.attachment.device)]
+    found = labelled if len(labelled) == 1 else named
+    return found[0] if found else None
+
+
+def _label(volume: Volume) -> str:
+    role = volume.tags.get(tags.ROLE)
+    return next((data.label for data in layout.VOLUMES if data.role == role), "")
 
 
 def inspect(host: Host, device: BlockDevice) -> Inspection:
@@ -97,9 +115,11 @@ def inspect(host: Host, device: BlockDevice) -> Inspection:
 
     ``blkid`` alone proves nothing: it ends with 2 for a blank disk and for a missing path alike.
     """
-    probe = host.run(*blkid.command(device.path), ok=(0, 2, blkid.AMBIVALENT))
+    probe, wiped = host.run_all(
+        Command(blkid.command(device.path), ok=(0, 2, blkid.AMBIVALENT)), Command(wipefs.command(device.path))
+    )
     found = blkid.parse_blkid(probe.stdout, exit_code=probe.exit_code)
-    signatures = wipefs.parse_wipefs(host.run(*wipefs.command(device.path)).stdout)
+    signatures = wipefs.parse_wipefs(wiped.stdout)
     table = found.type if isinstance(found, blkid.PartitionTable) else ""
     fstype = found.type if isinstance(found, blkid.FileSystem) else ""
     label = found.label if isinstance(found, blkid.FileSystem) else ""
@@ -122,14 +142,17 @@ def _zero_ends(host: Host, device: BlockDevice) -> bool:
 
 def _read_root(host: Host, device: BlockDevice) -> tuple[Marker | None, str, tuple[str, ...]]:
     """Read the marker and the names at the root of an ext file system with debugfs, which only reads."""
-    names = host.run("debugfs", "-R", "ls -p /", device.path).stdout
+    # debugfs ends with 0 for a file that is not there: the names decide.
+    names, text = host.run_all(
+        Command(("debugfs", "-R", "ls -p /", device.path)),
+        Command(("debugfs", "-R", f"cat /{layout.MARKER}", device.path)),
+    )
     # A line of `ls -p` is /inode/mode/uid/gid/name/size/.
-    entries = tuple(line.split("/")[5] for line in names.splitlines() if line.count("/") >= 6)
+    entries = tuple(line.split("/")[5] for line in names.stdout.splitlines() if line.count("/") >= 6)
     if layout.MARKER not in entries:
         return None, "", entries
-    text = host.run("debugfs", "-R", f"cat /{layout.MARKER}", device.path).stdout
     try:
-        return marker.parse_marker(text.encode()), "", entries
+        return marker.parse_marker(text.stdout.encode()), "", entries
     except Failed as error:
         return None, error.message, entries
 

@@ -84,6 +84,23 @@ class Image:
 
 
 @dataclass(frozen=True)
+class Snapshot:
+    """An EBS snapshot; ``state`` is EC2's: pending, completed, error. ``started`` is ISO 8601 text, which sorts.
+
+    ``progress`` in percent: EC2's own estimate while it is pending.
+    """
+
+    id: str
+    volume_id: str
+    state: str
+    size_gib: int
+    started: str = ""
+    progress: int = 0
+    encrypted: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
 class BlockDevice:
     """A block device as the guest sees it (``lsblk``); ``size`` in bytes, ``serial`` is ``vol0abc...`` or empty."""
 

@@ -7,6 +7,7 @@ has ended when the plan made from a fresh look is empty.
 
 from __future__ import annotations
 
+import enum
 import getpass
 import os
 import socket
@@ -16,11 +17,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from transcoder.errors import Failed, Refused
+from transcoder.errors import Failed, Interrupted, Refused, TranscoderError, Unreachable
+from transcoder.journal import Journal
 from transcoder.step import Event, Plan, Result, run
-from transcoder.world import Lock, World, holding
+from transcoder.world import Lock, World, holding, locked
 
-MAX_STAGES = 6
+MAX_STAGES = 10
 """More stages than any operation has: a plan that does not become empty by then never will."""
 
 
@@ -46,6 +48,9 @@ class Operation:
     plan: Callable[[World], Plan]
     give_back: Callable[[World], Plan | None] = lambda _world: None
     """Asked for a plan when a later stage refuses: what this run did that must not stay."""
+    undo: Callable[[World], Operation | None] | None = None
+    """Asked, when a step has failed and the operator wants that, for the operation that brings everything back; it
+    returns None when there is nothing to bring back. None: this kind of operation is not undone."""
 
 
 @dataclass(frozen=True)
@@ -68,20 +73,73 @@ def preview(operation: Operation, world: World, console: Console) -> Outcome:
     return Outcome(plan, ())
 
 
-def operate(operation: Operation, world: World, console: Console) -> Outcome:
+class OnError(enum.Enum):
+    """What to do when a step has failed."""
+
+    STOP = "stop"
+    """Leave everything as it is: the same command goes on, and the operator can look."""
+    UNDO = "undo"
+    """Bring back what this run has moved, with the same fences as on the way there."""
+
+
+def operate(operation: Operation, world: World, console: Console, on_error: OnError = OnError.STOP) -> Outcome:
     """Run an operation to its end.
 
     :raises Refused: nothing was done (or what was done has been given back).
     :raises Failed: a step failed, or the world is not as wanted after all stages.
     """
-    first = operation.plan(world)
+    first = _first_plan(operation, world)
     console.show(first)
     if first.empty:
         _free_dead_lock(operation, world)
         return Outcome(first, ())
     console.confirm(f"{first.title}: go on?")
     with holding(world, operation.node, this_process(operation.name), is_gone):
-        return Outcome(first, _stages(operation, world, console, first))
+        try:
+            return Outcome(first, _stages(operation, world, console, first))
+        except Interrupted:
+            raise
+        except (Failed, Unreachable) as error:
+            if on_error is OnError.UNDO and operation.undo is not None:
+                raise _undone(operation.undo, world, console, error) from error
+            raise
+
+
+def _first_plan(operation: Operation, world: World) -> Plan:
+    """Plan, and count a lock that somebody holds among the reasons against it, before anybody is asked anything."""
+    holder = world.cloud.lock_holder(operation.node)
+    held = locked(operation.node, holder) if holder is not None and not is_gone(holder) else None
+    try:
+        plan = operation.plan(world)
+    except Refused as refused:
+        if held is not None:
+            refused.reasons = (held.message, *refused.reasons)
+            refused.hint = held.hint
+        raise
+    if held is not None and not plan.empty:
+        raise held
+    return plan
+
+
+def _undone(
+    undo: Callable[[World], Operation | None], world: World, console: Console, error: TranscoderError
+) -> Failed:
+    """Bring everything back; return the error to raise then: the operation has failed all the same."""
+    try:
+        back = undo(world)
+        if back is None:
+            return Failed(
+                f"{error.message}\nnot undone: there is nothing to bring back, or no way back", hint=error.hint
+            )
+        first = back.plan(world)
+        console.show(first)
+        _stages(back, world, console, first)
+    except TranscoderError as second:
+        return Failed(
+            f"{error.message}\nand it could not be undone: {second}",
+            hint="fab status says what stands and what to type",
+        )
+    return Failed(f"{error.message}\nundone: {first.title}", hint="fab status; when the cause is gone, run it again")
 
 
 def _free_dead_lock(operation: Operation, world: World) -> None:
@@ -93,6 +151,12 @@ def _free_dead_lock(operation: Operation, world: World) -> None:
 
 def _stages(operation: Operation, world: World, console: Console, first: Plan) -> tuple[Result, ...]:
     results: list[Result] = []
+    journal = Journal(world.settings.operator.journal, operation.name)
+
+    def watch(event: Event) -> None:
+        journal.write(event, world.clock.now())
+        console.watch(event)
+
     for _ in range(MAX_STAGES):
         # Planned again under the lock: between the question and the answer the world may have moved.
         plan = _next_plan(operation, world, console, bool(results))
@@ -102,7 +166,7 @@ def _stages(operation: Operation, world: World, console: Console, first: Plan) -
             console.show(plan)
         if not results and plan != first:
             console.confirm("the world has moved since the first plan was printed: go on with this one?")
-        results.append(run(plan, world, console.watch))
+        results.append(run(plan, world, watch))
     raise Failed(f"{operation.name}: still to be done after {MAX_STAGES} stages", hint="fab status")
 
 

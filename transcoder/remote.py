@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import secrets
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,10 +13,11 @@ import fabric
 import paramiko
 from invoke.exceptions import CommandTimedOut
 
+from transcoder.batch import parse_batch, render_batch
 from transcoder.errors import Failed, Refused, Unreachable
 from transcoder.model import Instance
 from transcoder.settings import Settings
-from transcoder.world import Output, command_line
+from transcoder.world import Command, Output, command_line
 
 CONNECTION_LOST = -1
 """What paramiko gives as exit status of a command whose connection ended first."""
@@ -53,9 +55,24 @@ class SshHost:
         """Run a command; see `transcoder.world.Host`."""
         full = ("sudo", "-n", "--", *argv) if sudo and self._user != "root" else argv
         output = self._run(full, stdin, timeout)
+        return self._check(Output(argv, output.exit_code, output.stdout, output.stderr), ok)
+
+    def run_all(self, *commands: Command, sudo: bool = True, timeout: float = 60.0) -> tuple[Output, ...]:
+        """Run several commands in one exchange; see `transcoder.world.Host`."""
+        token = secrets.token_hex(16)
+        root = ("sudo", "-n", "--") if sudo and self._user != "root" else ()
+        output = self._run((*root, "sh", "-c", render_batch(commands, token)), "", timeout)
+        if output.exit_code != 0:
+            raise Failed(f"{self.name}: no shell for a batch of commands: {output.stderr.strip()[-500:]}")
+        outputs = parse_batch(commands, token, output.stdout, output.stderr)
+        for command, each in zip(commands, outputs, strict=False):
+            self._check(each, command.ok)
+        return outputs
+
+    def _check(self, output: Output, ok: Sequence[int]) -> Output:
         if output.exit_code not in ok:
             said = (output.stderr or output.stdout).strip()[-1500:]
-            raise Failed(f"{self.name}: {command_line(argv)} ended with {output.exit_code}: {said}")
+            raise Failed(f"{self.name}: {command_line(output.argv)} ended with {output.exit_code}: {said}")
         return output
 
     def _run(self, argv: tuple[str, ...], stdin: str, timeout: float) -> Output:

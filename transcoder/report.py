@@ -65,7 +65,7 @@ class TerminalConsole:
         if event.outcome is None:
             return
         mark = {StepOutcome.DONE: "✓", StepOutcome.SKIPPED: "·", StepOutcome.FAILED: "✗"}[event.outcome]
-        tail = f" ({event.reason})" if event.outcome is StepOutcome.SKIPPED else ""
+        tail = f" ({event.reason})" if event.reason and event.outcome is not StepOutcome.FAILED else ""
         line = f"{mark} {event.seconds:7.1f} s  {event.step.lane:<9} {event.step.title}{tail}"
         self._progress.print(Text(line))
 

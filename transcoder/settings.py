@@ -18,7 +18,7 @@ from transcoder.errors import BadSettings
 ROOT = Path(__file__).resolve().parent.parent
 DIRECTORY = ROOT / "environments"
 DEFAULT = "lab"
-OWN_TABLES = ("aws", "ssh", "image", "geth", "livepeer", "instance", "volumes", "node")
+OWN_TABLES = ("aws", "ssh", "image", "geth", "livepeer", "instance", "volumes", "node", "operator")
 
 Os = Literal["ubuntu-18.04", "ubuntu-22.04", "ubuntu-24.04", "debian-12"]
 VolumeType = Literal["gp2", "gp3", "io1", "io2", "st1", "sc1", "standard"]
@@ -172,6 +172,7 @@ class InstanceSettings(Table):
     termination_protection: bool = False
     running_budget_seconds: int = Field(default=300, ge=1)
     reachable_budget_seconds: int = Field(default=300, ge=1)
+    stop_budget_seconds: int = Field(default=300, ge=1, description="for a stop through EC2, before it is forced")
 
 
 class VolumeSettings(Table):
@@ -203,6 +204,12 @@ class NodeSettings(Table):
     domain: str = ""
 
 
+class OperatorSettings(Table):
+    """The operator's own side. ``journal`` is a file to which every step's begin and end is appended, a line each."""
+
+    journal: str = ""
+
+
 class Settings(Table):
     """One environment, read and checked."""
 
@@ -217,6 +224,7 @@ class Settings(Table):
     instance: InstanceSettings
     volumes: Volumes
     node: NodeSettings = NodeSettings()
+    operator: OperatorSettings = OperatorSettings()
     extensions: Mapping[str, Any] = Field(default_factory=dict, repr=False)
     """Tables of the file that belong to others, as they stand there."""
 

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from transcoder.errors import Failed, Refused, TranscoderError
+from transcoder.errors import Failed, Interrupted, Refused, TranscoderError
 
 if TYPE_CHECKING:
-    from transcoder.world import World
+    from transcoder.world import ApiCall, World
 
 
 class Skip(enum.Enum):
@@ -57,8 +57,11 @@ class Step(ABC):
         return False
 
     @abstractmethod
-    def do(self, world: World) -> None:
-        """Change the world. May be called again after it was broken off half-way."""
+    def do(self, world: World) -> str | None:
+        """Change the world. May be called again after it was broken off half-way.
+
+        :returns: what is worth telling of how it went, such as what a file system check found; mostly nothing.
+        """
 
     def verify(self, world: World) -> None:
         """Look again, with patience; raise `Failed` when the world is not as wanted.
@@ -67,6 +70,10 @@ class Step(ABC):
         """
         if not self.is_done(world):
             raise Failed(f"{self.title}: done, but the world does not show it")
+
+    def requests(self, world: World) -> tuple[ApiCall, ...]:
+        """Return the calls of EC2 that it would make, as exactly as they are known now, to ask whether they may be."""
+        return ()
 
     def describe(self) -> dict[str, Any]:
         """Return the step as JSON-ready data."""
@@ -279,9 +286,9 @@ def _run_step(step: Step, world: World, state: _Run, began: float) -> tuple[Outc
         state.watch(Event(step, began))
     if step.is_done(world):
         return Outcome.SKIPPED, Skip.DONE.value
-    step.do(world)
+    remark = step.do(world)
     step.verify(world)
-    return Outcome.DONE, ""
+    return Outcome.DONE, remark or ""
 
 
 def _explained(state: _Run) -> BaseException:
@@ -290,7 +297,7 @@ def _explained(state: _Run) -> BaseException:
     error = state.error
     if isinstance(error, KeyboardInterrupt):
         hint = "look with `fab status`; the same command goes on where this one stopped"
-        return Failed("interrupted: every lane ended the step it was in", done=done, hint=hint)
+        return Interrupted("interrupted: every lane ended the step it was in", done=done, hint=hint)
     if isinstance(error, Refused):
         # Within a step it is no refusal any more: `Refused` would say that nothing was done.
         error = _caused(Failed("\n".join(error.lines()[: 1 + len(error.reasons)]), hint=error.hint), error)

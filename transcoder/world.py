@@ -9,15 +9,18 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from transcoder.errors import Failed
-from transcoder.model import ElasticIp, Image, Instance, Volume
+from transcoder.errors import Failed, Refused, TranscoderError, Unreachable
+from transcoder.model import ElasticIp, Image, Instance, Snapshot, Volume
 from transcoder.settings import Settings
 
 T = TypeVar("T")
+
+SILENCE = 120.0
+"""Seconds for which a wait goes on without any answer: a reboot takes less, and EC2 rarely throttles for longer."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class LaunchRequest:
 
 @dataclass(frozen=True)
 class VolumeRequest:
-    """A blank volume to create. ``token`` makes the request idempotent."""
+    """A volume to create: blank, or from a snapshot. ``token`` makes the request idempotent."""
 
     zone: str
     size_gib: int
@@ -42,6 +45,15 @@ class VolumeRequest:
     encrypted: bool
     token: str
     tags: Mapping[str, str]
+    snapshot_id: str = ""
+
+
+@dataclass(frozen=True)
+class ApiCall:
+    """A call of EC2 that somebody intends to make: EC2's name of the action, and its arguments as boto3 takes them."""
+
+    action: str
+    arguments: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -65,9 +77,17 @@ class Cloud(Protocol):
     def stock_image(self) -> Image: ...
     def launch(self, request: LaunchRequest) -> Instance: ...
     def terminate(self, instance_id: str) -> None: ...
+    def stop(self, instance_id: str, *, force: bool = False) -> None: ...
     def create_volume(self, request: VolumeRequest) -> Volume: ...
+    def delete_volume(self, volume_id: str) -> None: ...
     def attach(self, volume_id: str, instance_id: str, device: str) -> None: ...
     def detach(self, volume_id: str, instance_id: str) -> None: ...
+    def force_detach(self, volume_id: str, instance_id: str) -> None: ...
+    def snapshots(self, *, ids: Sequence[str] = (), tags: Mapping[str, str] | None = None) -> tuple[Snapshot, ...]: ...
+    def create_snapshot(self, volume_id: str, tags: Mapping[str, str]) -> Snapshot: ...
+    def copy_snapshot(self, snapshot_id: str, source_region: str, tags: Mapping[str, str]) -> Snapshot: ...
+    def delete_snapshot(self, snapshot_id: str) -> None: ...
+    def denial(self, call: ApiCall) -> str: ...
     def allocate_address(self, tags: Mapping[str, str]) -> ElasticIp: ...
     def associate(self, allocation_id: str, instance_id: str) -> None: ...
     def ensure_security_group(self) -> str: ...
@@ -88,6 +108,14 @@ class Output:
     stderr: str
 
 
+@dataclass(frozen=True)
+class Command:
+    """One command of a batch: its parts, and the exit codes that are no failure."""
+
+    argv: tuple[str, ...]
+    ok: tuple[int, ...] = (0,)
+
+
 class Host(Protocol):
     """A machine that takes commands. ``name`` is for messages."""
 
@@ -103,6 +131,17 @@ class Host(Protocol):
         :param ok: exit codes that are no failure.
         :param timeout: seconds.
         :raises Failed: when the command ends with another code.
+        :raises Unreachable: when the machine does not answer.
+        """
+        ...
+
+    def run_all(self, *commands: Command, sudo: bool = True, timeout: float = 60.0) -> tuple[Output, ...]:
+        """Run commands one after the other in one exchange, as far as each ends well; return all their outputs.
+
+        What takes a tenth of a second a command over a network takes it once. Nothing is fed to them.
+
+        :param timeout: seconds for all of them together.
+        :raises Failed: when a command ends with a code that is not ``ok``; those after it have not run.
         :raises Unreachable: when the machine does not answer.
         """
         ...
@@ -148,28 +187,49 @@ class World:
     hosts: Hosts
     clock: Clock = field(default_factory=SystemClock)
 
-    def wait(self, what: str, probe: Callable[[], T | None], budget: float) -> T:
+    def wait(self, what: str, probe: Callable[[], T | None], budget: float, *, every: float = 0.5) -> T:
         """Poll ``probe`` until it returns something true.
 
         Every 0.5 s for the first 10 s, then backing off to 5 s: an EC2 volume moves in 1-4 s, and boto3's own
         waiters would ask every 15 s.
 
+        A look without an answer (EC2 throttles, a machine reboots) is no failure: the next look may have one, as
+        aws-ebs-csi-driver has it. Silence for `SILENCE` seconds ends the wait all the same, for some waits have
+        budgets of hours, and nobody should wait for a dead machine that long.
+
         :param budget: seconds.
+        :param every: seconds between looks in the first 10 s.
         :raises Failed: when the budget is used up, naming ``what``.
+        :raises Unreachable: when it is used up without an answer to the last looks, or the silence is too long.
         """
         started = self.clock.monotonic()
+        heard = started
         while True:
-            if found := probe():
-                return found
-            waited = self.clock.monotonic() - started
-            if waited >= budget:
-                raise Failed(f"{what}: not so after {waited:.0f} s (budget {budget:.0f} s)")
-            self.clock.sleep(pause(waited))
+            silence: Unreachable | None = None
+            try:
+                if found := probe():
+                    return found
+                heard = self.clock.monotonic()
+            except Unreachable as error:
+                silence = error
+            now = self.clock.monotonic()
+            if now - started >= budget or (silence and now - heard >= SILENCE):
+                raise _not_so(what, now - started, budget, silence)
+            self.clock.sleep(pause(now - started, every))
 
 
-def pause(waited: float) -> float:
+def _not_so(what: str, waited: float, budget: float, silence: Unreachable | None) -> Failed | Unreachable:
+    text = f"{what}: not so after {waited:.0f} s (budget {budget:.0f} s)"
+    if silence is None:
+        return Failed(text)
+    error = Unreachable(f"{text}; the last look had no answer: {silence.message}", hint=silence.hint)
+    error.__cause__ = silence
+    return error
+
+
+def pause(waited: float, every: float = 0.5) -> float:
     """Return how long to wait before the next look, having waited ``waited`` seconds."""
-    return 0.5 if waited < 10 else min(5.0, waited / 10)
+    return every if waited < 10 else min(5.0, waited / 10)
 
 
 def command_line(argv: Sequence[str]) -> str:
@@ -186,19 +246,26 @@ def holding(world: World, node: str, lock: Lock, is_dead: Callable[[Lock], bool]
     :param is_dead: tells whether the holder was a process here that has ended.
     :raises Refused: when somebody else holds it, naming the holder and the command that frees it.
     """
-    from transcoder.errors import Refused  # noqa: PLC0415 - only for the unhappy path
-
     holder = world.cloud.take_lock(node, lock)
     if holder is not None and is_dead(holder):
         world.cloud.free_lock(node, holder)
         holder = world.cloud.take_lock(node, lock)
     if holder is not None:
-        raise Refused(
-            f"node {node} is locked: {holder.who} on {holder.where} (process {holder.pid}) runs {holder.what!r} "
-            f"since {holder.when}",
-            hint=f"wait for it; when you know that it no longer runs: fab unlock --node {node}",
-        )
+        raise locked(node, holder)
     try:
         yield
-    finally:
-        world.cloud.free_lock(node, lock)
+    except BaseException:
+        # What went wrong is what the operator must read; a lock that could not be freed names its holder by itself.
+        with suppress(TranscoderError):
+            world.cloud.free_lock(node, lock)
+        raise
+    world.cloud.free_lock(node, lock)
+
+
+def locked(node: str, holder: Lock) -> Refused:
+    """Return the refusal that names the holder of a node's lock and the command that frees it."""
+    return Refused(
+        f"node {node} is locked: {holder.who} on {holder.where} (process {holder.pid}) runs {holder.what!r} "
+        f"since {holder.when}",
+        hint=f"wait for it; when you know that it no longer runs: fab unlock --node {node}",
+    )

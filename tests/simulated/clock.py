@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 START = 1_800_000_000.0
 """Unix seconds at which every simulated world begins."""
+BITE = 0.5
+"""Seconds of the longest step of time: nothing that happens by itself is jumped over."""
 
 
 class SimulatedClock:
@@ -20,6 +22,8 @@ class SimulatedClock:
         self._elapsed = 0.0
         self._listeners: list[Callable[[], None]] = []
         self.slept: list[float] = []
+        self.sleeper: Callable[[float], None] | None = None
+        """Asked to sleep instead, where others go on meanwhile."""
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` whenever time has passed."""
@@ -34,12 +38,19 @@ class SimulatedClock:
         return self._elapsed
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass, in bites small enough that nothing that happens by itself is jumped over."""
+        """Let time pass, or wait until it has."""
+        self.slept.append(seconds)
+        if self.sleeper is not None:
+            self.sleeper(seconds)
+        else:
+            self.advance(seconds)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, in small bites."""
         with self._lock:
-            self.slept.append(seconds)
             left = seconds
-            while left > 0:
-                bite = min(0.5, left)
+            while left > 1e-9:
+                bite = min(BITE, left)
                 left -= bite
                 self._elapsed += bite
                 for listener in self._listeners:

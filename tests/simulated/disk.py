@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import itertools
 import json
 from dataclasses import dataclass, field
 
@@ -26,6 +27,9 @@ class Entry:
     data: bytes | None = None
 
 
+_NUMBERS = itertools.count(1)
+
+
 @dataclass
 class FileSystem:
     """A file system; paths in ``tree`` start at its own root."""
@@ -45,7 +49,18 @@ class Disk:
     table: str = ""
     noise: bool = False
     damaged: bool = False
+    """e2fsck can't repair it without a question."""
+    untidy: bool = False
+    """A thorough e2fsck finds something, and repairs it."""
+    open: bool = False
+    """Mounted; when the power goes, or the disk is pulled out, the journal has to be replayed."""
+    dirty: bool = False
+    """It was not unmounted in order: the journal is replayed by the next fsck or mount."""
     changes: int = 0
+    formatted: int = 0
+    """How many times it was formatted."""
+    unsynced: dict[str, Entry | None] = field(default_factory=dict)
+    """What the last bytes on the disk are for the files that are newer in the page cache (None: no such file)."""
 
     @property
     def zero_ends(self) -> bool:
@@ -59,13 +74,50 @@ class Disk:
     def format(self, label: str) -> None:
         """Make an empty ext4, as ``mkfs.ext4`` does off a terminal: over whatever was there, without a word."""
         self.changes += 1
-        self.table, self.noise = "", False
+        self.table, self.noise, self.damaged, self.untidy, self.dirty = "", False, False, False, False
+        self.unsynced.clear()
+        self.formatted += 1
         self.filesystem = ext4(label)
 
     def touched(self) -> FileSystem:
-        """Return the file system for a change, which is counted."""
+        """Return the file system for a change that is on the disk at once, which is counted."""
         self.changes += 1
         return self.needed()
+
+    def put(self, path: str, entry: Entry | None) -> None:
+        """Write a file, or remove it where ``entry`` is None: into the page cache, not yet onto the disk."""
+        tree = self.touched().tree
+        self.unsynced.setdefault(path, tree.get(path))
+        if entry is None:
+            tree.pop(path, None)
+        else:
+            tree[path] = entry
+
+    def sync(self, path: str = "") -> None:
+        """Write one file back, or all of them."""
+        for name in [path] if path else list(self.unsynced):
+            self.unsynced.pop(name, None)
+
+    def mount(self) -> None:
+        """Open the file system: what is in its journal is replayed, and its superblock gets the time."""
+        self.changes += 1
+        self.open, self.dirty = True, False
+
+    def unmount(self) -> None:
+        """Close it in order: everything is on the disk."""
+        self.sync()
+        self.open = False
+
+    def lose_power(self) -> None:
+        """Forget the page cache, as when the machine dies or the disk is pulled out."""
+        for path, entry in self.unsynced.items():
+            if entry is None:
+                self.needed().tree.pop(path, None)
+            else:
+                self.needed().tree[path] = entry
+        self.unsynced.clear()
+        self.dirty = self.dirty or self.open
+        self.open = False
 
     def needed(self) -> FileSystem:
         """Return the file system, which must be there."""
@@ -78,14 +130,16 @@ class Disk:
         return [int(line) for line in (entry.data or b"").split()] if entry else []
 
     def copy(self) -> Disk:
-        """Return an independent copy."""
-        return copy.deepcopy(self)
+        """Return an independent copy of what is on the disk: the page cache is not, and the journal is as it is."""
+        twin = copy.deepcopy(self)
+        twin.lose_power()
+        return twin
 
 
 def ext4(label: str, tree: dict[str, Entry] | None = None) -> FileSystem:
     """Return an ext4 as it is right after ``mkfs``, and with ``tree`` in it."""
     own = {"/lost+found": Entry(0o700, 0, 0), **(tree or {})}
-    return FileSystem("ext4", label, "11111111-2222-4333-8444-555555555555", own)
+    return FileSystem("ext4", label, f"11111111-2222-4333-8444-{next(_NUMBERS):012x}", own)
 
 
 def blank(size_gib: int = 1) -> Disk:

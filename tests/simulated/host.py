@@ -14,14 +14,16 @@ from tests.simulated.machine import Machine
 from transcoder.errors import Failed, Unreachable
 from transcoder.guest import HOLD_DIRECTORY
 from transcoder.layout import KEYSTORE, LIVEPEER
+from transcoder.world import Command as WorldCommand
 from transcoder.world import Output, command_line
 
 LOOKS = {
     **{"lsblk": looks.run_lsblk, "findmnt": looks.run_findmnt, "blkid": looks.run_blkid, "wipefs": looks.run_wipefs},
     **{"cmp": looks.run_cmp, "debugfs": looks.run_debugfs, "ls": looks.run_ls, "stat": looks.run_stat},
     **{"find": looks.run_find, "cat": looks.run_cat, "journalctl": looks.run_journalctl},
+    **{"chronyc": looks.run_chronyc, "date": looks.run_date},
 }
-ANYBODY = frozenset({"lsblk", "findmnt", "ls", "curl"})
+ANYBODY = frozenset({"lsblk", "findmnt", "ls", "curl", "chronyc", "date"})
 """Programs that need no root. ``systemctl`` needs none to show."""
 
 
@@ -52,6 +54,7 @@ class SimulatedHost:
         self, *argv: str, stdin: str = "", sudo: bool = True, ok: Sequence[int] = (0,), timeout: float = 60.0
     ) -> Output:
         """Run a command; see `transcoder.world.Host`."""
+        self._last(argv, timeout)
         with self._lock:
             self._machine.catch_up()
             if not self._machine.answers():
@@ -62,7 +65,21 @@ class SimulatedHost:
             self._machine.catch_up()
             if code not in ok:
                 raise Failed(f"{self.name}: {command_line(argv)} ended with {code}: {out.strip()[-1500:]}")
-            return Output(argv, code, out if code in (0, 1, 2) else "", "" if code == 0 else out)
+            return Output(argv, code, out, "" if code == 0 else out)
+
+    def run_all(self, *commands: WorldCommand, sudo: bool = True, timeout: float = 60.0) -> tuple[Output, ...]:
+        """Run commands one after the other; see `transcoder.world.Host`."""
+        return tuple(self.run(*command.argv, sudo=sudo, ok=command.ok, timeout=timeout) for command in commands)
+
+    def _last(self, argv: Args, timeout: float) -> None:
+        """Let the time pass that the command takes, which is nothing for most of them."""
+        seconds = self._machine.stop_takes(argv[2]) if argv[:2] == ("systemctl", "stop") else 0.0
+        if not seconds or not self._machine.answers():
+            return
+        self._machine.clock.sleep(min(seconds, timeout))
+        if seconds > timeout:
+            self._machine.cloud.later(seconds - timeout, lambda: self._machine.stop(argv[2]))
+            raise Unreachable(f"{self.name}: {command_line(argv)} has not ended after {timeout:.0f} s")
 
     def _answer(self, argv: Args, stdin: str) -> Answer:
         if argv[0] in LOOKS:
@@ -109,23 +126,27 @@ class SimulatedHost:
         if argv[1] == "-d":
             _, _, dash_o, user, dash_g, group, dash_m, mode, path = argv
             assert (dash_o, dash_g, dash_m) == ("-o", "-g", "-m"), argv
-            self._put(path, Entry(int(mode, 8), int(user), int(group)))
-            return 0, ""
+            return self._put(path, Entry(int(mode, 8), int(user), int(group)))
         dash_m, mode, source, path = argv[1:]
         assert (dash_m, source) == ("-m", "/dev/stdin"), argv
-        self._put(path, Entry(int(mode, 8), 0, 0, stdin.encode()))
-        return 0, ""
+        return self._put(path, Entry(int(mode, 8), 0, 0, stdin.encode()))
 
-    def _put(self, path: str, entry: Entry) -> None:
+    def _put(self, path: str, entry: Entry) -> Answer:
         found = path_on_disk(self._machine, path)
         assert found is not None, f"{path} would be written to the root disk of {self.name}: nothing is mounted there"
-        found[0].touched().tree[found[1]] = entry
+        if any(path.startswith(mount + "/") for mount in self._machine.faults.full):
+            return 1, f"install: cannot create regular file '{path}': No space left on device\n"
+        found[0].put(found[1], entry)
+        return 0, ""
 
     def _run_sync(self, argv: Args, stdin: str) -> Answer:
         path = argv[-1]
         assert argv in (("sync", path), ("sync", "--file-system", path)), argv
         found = path_on_disk(self._machine, path)
-        return (0, "") if found and (not found[1] or entry_at(self._machine, path)) else (1, f"{path}: no such file\n")
+        if not found or (found[1] and not entry_at(self._machine, path)):
+            return 1, f"{path}: no such file\n"
+        found[0].sync("" if len(argv) > 2 else found[1])
+        return 0, ""
 
     def _run_mv(self, argv: Args, stdin: str) -> Answer:
         option, old, new = argv[1:]
@@ -133,8 +154,10 @@ class SimulatedHost:
         entry, found = entry_at(self._machine, old), path_on_disk(self._machine, old)
         assert entry is not None, f"{old} does not exist"
         assert found is not None, f"{old} is on no volume"
-        del found[0].needed().tree[found[1]]
-        self._put(new, entry)
+        target = path_on_disk(self._machine, new)
+        assert target is not None, f"{new} is on no volume"
+        target[0].put(target[1], entry)
+        found[0].put(found[1], None)
         return 0, ""
 
     def _run_chown(self, argv: Args, stdin: str) -> Answer:
@@ -152,10 +175,22 @@ class SimulatedHost:
     # block devices
 
     def _run_e2fsck(self, argv: Args, stdin: str) -> Answer:
-        option, device = argv[1:]
-        assert option == "-p", "only what can be repaired without a question"
+        """As e2fsck 1.47 says it. ``-y`` is what an operator types who has been told to."""
+        *options, device = argv[1:]
+        assert options in (["-p"], ["-p", "-f"], ["-f", "-p"], ["-y"]), "only what can be repaired without a question"
         disk = self._unmounted(device)
-        return (4, f"{device}: UNEXPECTED INCONSISTENCY; RUN fsck MANUALLY.\n") if disk.damaged else (0, "")
+        lines = [f"{device}: recovering journal"] if disk.dirty else []
+        disk.changes += disk.dirty
+        disk.dirty = False
+        if disk.damaged and "-y" not in options:
+            problem = f"{device}: UNEXPECTED INCONSISTENCY; RUN fsck MANUALLY."
+            return 4, "\n".join([*lines, problem, "\t(i.e., without -a or -p options)", ""])
+        fixed = disk.damaged or (disk.untidy and "-f" in options)
+        if fixed:
+            lines.append(f"{device}: Inode 12 ref count is 2, should be 1.  FIXED.")
+            disk.damaged, disk.untidy, disk.changes = False, False, disk.changes + 1
+        how = "11/16384 files (0.0% non-contiguous)" if fixed or "-f" in options else "clean, 11/16384 files"
+        return int(fixed), "\n".join([*lines, f"{device}: {how}, 9513/65536 blocks", ""])
 
     def _run_mkfs_ext4(self, argv: Args, stdin: str) -> Answer:
         *options, label, device = argv[1:]
@@ -199,7 +234,11 @@ class SimulatedHost:
 
 
 def _needs_no_root(argv: Args) -> bool:
-    return argv[0] in ANYBODY or argv[:2] in (("systemctl", "show"), ("systemctl", "is-system-running"))
+    return (
+        argv[0] in ANYBODY
+        or argv == ("cat", looks.RELEASE)
+        or argv[:2] in (("systemctl", "show"), ("systemctl", "is-system-running"))
+    )
 
 
 def _held_unit(path: str) -> str:

@@ -10,7 +10,7 @@ from tests.simulated.disk import Disk, Entry
 from tests.simulated.machine import BLOCK_TIME, GETH_ANSWERS, GETH_PEERS, LIVEPEER_ANSWERS, Machine, Unit
 from tests.unit.facts.recorded import recorded
 from transcoder.actions.services import GETH_RPC, LIVEPEER_API
-from transcoder.facts import blkid, findmnt, geth_rpc, keystore, livepeer_api, lsblk, systemctl, wipefs
+from transcoder.facts import blkid, chronyc, findmnt, geth_rpc, keystore, livepeer_api, lsblk, systemctl, wipefs
 from transcoder.guest import HOLD_DIRECTORY, MIB
 from transcoder.layout import GETH, LIVEPEER, VOLUMES
 
@@ -19,6 +19,7 @@ Answer = tuple[int, str]
 Args = tuple[str, ...]
 RECORDED_BOOT = 1_800_000_000.0
 LISTING_FIELDS = "%f\\n"
+RELEASE = "/etc/transcoder/release.json"
 
 
 def path_on_disk(machine: Machine, path: str) -> tuple[Disk, str] | None:
@@ -38,20 +39,32 @@ def entry_at(machine: Machine, path: str) -> Entry | None:
 
 def run_lsblk(machine: Machine, argv: Args) -> Answer:
     assert argv == lsblk.COMMAND, argv
-    rows = [_row("/dev/nvme0n1", 32 * 1024**3, "vol0root", "ext4", "cloudimg-rootfs", "/")]
+    rows = [_row("/dev/nvme0n1", 32 * 1024**3, "vol0root", "ext4", "cloudimg-rootfs", "/", ROOT_UUID)]
     for volume_id, device in machine.devices.items():
-        disk, serial = machine.cloud.disks[volume_id], volume_id.replace("-", "") if machine.nitro else None
+        disk, serial = machine.cloud.disks[volume_id], machine.serial_of(volume_id)
         fs = disk.filesystem
         target = next((at for at, mounted in machine.mounts.items() if mounted == volume_id), None)
         rows.append(
-            _row(device, disk.size, serial, fs.type if fs else None, (fs.label if fs else None) or None, target)
+            _row(
+                device,
+                disk.size,
+                serial,
+                fs.type if fs else None,
+                (fs.label if fs else None) or None,
+                target,
+                fs.uuid if fs else None,
+            )
         )
     # util-linux 2.31: every number is text, what is not there is null
     return 0, json.dumps({"blockdevices": rows}, indent=3)
 
 
-def _row(name: str, size: int, serial: str | None, fstype: str | None, label: str | None, at: str | None) -> object:
-    uuid = "11111111-2222-4333-8444-555555555555" if fstype else None
+ROOT_UUID = "11111111-2222-4333-8444-555555555555"
+
+
+def _row(
+    name: str, size: int, serial: str | None, fstype: str | None, label: str | None, at: str | None, uuid: str | None
+) -> object:
     return {
         **{"name": name, "size": str(size), "serial": serial, "fstype": fstype, "label": label, "uuid": uuid},
         **{"mountpoint": at, "type": "disk"},
@@ -147,12 +160,33 @@ def run_find(machine: Machine, argv: Args) -> Answer:
 
 def run_cat(machine: Machine, argv: Args) -> Answer:
     (path,) = argv[1:]
+    if path == RELEASE:
+        return (0, _release(machine)) if machine.programs else (1, "")
     if path.startswith("/proc/"):
         pids = [unit.pid for unit in machine.units.values() if unit.pid]
         known = int(path.split("/")[2]) in pids
         return (0, recorded("limits", "service-237.txt")) if known else (1, "")
     entry = entry_at(machine, path)
     return (0, (entry.data or b"").decode()) if entry else (1, "")
+
+
+def _release(machine: Machine) -> str:
+    programs = {name: {"version": version, "source": f"{name}.tar.gz"} for name, version in machine.programs.items()}
+    return json.dumps({"digest": "0" * 64, "os": "ubuntu-18.04", **programs}, indent=2, sort_keys=True) + "\n"
+
+
+def run_chronyc(machine: Machine, argv: Args) -> Answer:
+    assert argv == chronyc.COMMAND, argv
+    if machine.faults.unsynchronised:
+        return 0, recorded("chronyc", "unsynchronised-3.2.txt")
+    fields = recorded("chronyc", "synchronised-3.2.txt").split(",")
+    fields[4] = f"{machine.faults.clock_offset - 0.00000689:.9f}"
+    return 0, ",".join(fields)
+
+
+def run_date(machine: Machine, argv: Args) -> Answer:
+    assert argv == ("date", "+%s.%N"), argv
+    return 0, f"{machine.clock.now() + machine.faults.clock_offset:.9f}\n"
 
 
 def run_journalctl(machine: Machine, argv: Args) -> Answer:
@@ -196,9 +230,24 @@ def run_curl(machine: Machine, argv: Args, stdin: str) -> Answer:
         assert stdin == geth_rpc.BODY
         running = machine.since_start(GETH)
         return (0, _chain(machine, running)) if running >= GETH_ANSWERS else (7, "")
-    assert argv == livepeer_api.command(livepeer_api.ETH_ADDR, LIVEPEER_API), argv
+    bodies = _livepeer_bodies(machine)
+    path = argv[-1].removeprefix(LIVEPEER_API)
+    assert argv == livepeer_api.command(path, LIVEPEER_API), argv
+    assert path in bodies, f"not a question that the library may ask livepeer: {path}"
     running = machine.since_start(LIVEPEER)
-    return (0, machine.account) if running >= LIVEPEER_ANSWERS else (7, "")
+    return (0, bodies[path]) if running >= LIVEPEER_ANSWERS else (7, "")
+
+
+def _livepeer_bodies(machine: Machine) -> dict[str, str]:
+    """What livepeer 0.2.4 answers, by path."""
+    rounds = machine.rounds
+    own = {"Address": machine.account, "LastRewardRound": rounds.last_reward, "Active": rounds.active}
+    return {
+        livepeer_api.ETH_ADDR: machine.account,
+        "/currentRound": str(rounds.current),
+        "/roundInitialized": str(rounds.initialized).lower(),
+        "/transcoderInfo": json.dumps({**own, "DelegatedStake": 5 * 10**20, "Status": "Registered"}),
+    }
 
 
 def _chain(machine: Machine, running: float) -> str:

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from tests.simulated.clock import SimulatedClock
 from tests.simulated.cloud import ROOT, SimulatedCloud
 from tests.simulated.disk import KEYSTORE, RECORDS, Disk, Entry
+from tests.simulated.faults import Faults
 from tests.simulated.watcher import Watcher
 from transcoder.layout import GETH, LIVEPEER, MARKER, VOLUMES, DataVolume
 from transcoder.model import Instance
 
-SSH_AFTER, BOOTED_AFTER, DEVICE_AFTER = 4.0, 8.0, 1.0
-"""Seconds: from running to an answer of sshd, to the end of the boot; from ``attached`` to the guest's device."""
+DISKS_AFTER, SSH_AFTER, BOOTED_AFTER = 3.0, 4.0, 8.0
+"""Seconds from power on until udev has seen the disks (and they are mounted), sshd answers, the boot has ended."""
 GETH_ANSWERS, GETH_PEERS, LIVEPEER_ANSWERS = 1.0, 3.0, 2.0
 BLOCK_TIME = 2.0
 
@@ -36,16 +37,14 @@ class Unit:
 
 
 @dataclass
-class Faults:
-    """What a test may break on a machine."""
+class Rounds:
+    """What the protocol's contracts say of the round and of the node; one for all machines."""
 
-    unreachable: bool = False
-    without_our_units: bool = False
-    geth_finds_no_peers: bool = False
-    chain_behind: float = 0.0
-    """Seconds by which geth's head is too old."""
-    runs_as: str = ""
-    """livepeer takes this account instead of the volume's."""
+    current: int = 1340
+    initialized: bool = True
+    last_reward: int = 1340
+    """The round in which the node called ``reward()`` last."""
+    active: bool = True
 
 
 @dataclass
@@ -67,6 +66,9 @@ class Machine:
     units: dict[str, Unit] = field(default_factory=dict)
     journal: dict[str, list[str]] = field(default_factory=dict)
     account: str = ""
+    rounds: Rounds = field(default_factory=Rounds)
+    programs: dict[str, str] = field(default_factory=lambda: {"geth": "1.8.27", "livepeer": "0.2.4"})
+    """The versions that the image was baked with; none of ours when empty."""
     _pids: itertools.count[int] = field(default_factory=lambda: itertools.count(1000))
 
     # what it is
@@ -78,7 +80,16 @@ class Machine:
 
     def answers(self) -> bool:
         """Whether sshd answers."""
-        return self.started is not None and not self.faults.unreachable and self._age() >= SSH_AFTER
+        up = self.started is not None and self.has_power()
+        return up and not self.faults.unreachable and self._age() >= SSH_AFTER
+
+    def has_power(self) -> bool:
+        """Whether it runs, which EC2 need not know."""
+        instance = self.instance
+        if instance is None or self.faults.powered_off:
+            return False
+        on = ("pending", "running", *(("stopping",) if self.instance_id in self.cloud.ending else ()))
+        return instance.state in on
 
     def booted(self) -> bool:
         """Whether systemd has come to the end of the boot."""
@@ -86,6 +97,10 @@ class Machine:
 
     def _age(self) -> float:
         return -1.0 if self.started is None else self.clock.monotonic() - self.started
+
+    def serial_of(self, volume_id: str) -> str | None:
+        """Return the serial of a volume's device; Xen gives none."""
+        return volume_id.replace("-", "") if self.nitro and not self.faults.without_serials else None
 
     def disk_at(self, path: str) -> Disk:
         """Return the disk behind a device path, which must be there."""
@@ -103,12 +118,12 @@ class Machine:
     def catch_up(self) -> None:
         """Notice power, disks that came or went, and what must not be."""
         instance = self.instance
-        if instance is None or instance.state not in ("pending", "running"):
+        if instance is None or not self.has_power():
             self._power_off()
             return
         if instance.state == "running" and self.started is None:
             self.started = self.clock.monotonic()
-        if self.started is None:
+        if self._age() < DISKS_AFTER:
             return
         self._forget_devices()
         self._see_devices(instance)
@@ -116,17 +131,32 @@ class Machine:
         self._check_writer()
 
     def _power_off(self) -> None:
+        """Lose what was in memory: page cache, processes, and the hold directory, which is on tmpfs."""
         self.watcher.ends(self.instance_id)
+        for volume_id in self.mounts.values():
+            self._lose(volume_id)
         self.started, self.account = None, ""
         for table in (self.devices, self.mounts, self.units):
             table.clear()
         self.held.clear()
 
+    def _lose(self, volume_id: str) -> None:
+        disk = self.cloud.disks[volume_id]
+        disk.lose_power()
+        self.watcher.loses(volume_id, len(disk.records()))
+
+    def shut_down(self) -> None:
+        """End in order, as at a stop through EC2: services first, then everything is unmounted."""
+        for data in VOLUMES:
+            self.stop(data.mount_unit)
+
     def _forget_devices(self) -> None:
         for volume_id in list(self.devices):
-            bond = self.cloud.blocks[volume_id].attachment
+            volume = self.cloud.blocks.get(volume_id)
+            bond = volume.attachment if volume else None
             if bond is None or bond.instance_id != self.instance_id:
                 if volume_id in self.mounts.values():
+                    self._lose(volume_id)
                     self.watcher.fail(f"{volume_id} was pulled out of {self.instance_id} while it was mounted")
                 del self.devices[volume_id]
 
@@ -143,9 +173,13 @@ class Machine:
                 self._announce(self.cloud.disks[volume_id])
 
     def _free_path(self, name: str) -> str:
-        if not self.nitro:
-            return name.replace("/dev/sd", "/dev/xvd")
-        return next(path for n in range(1, 26) if (path := f"/dev/nvme{n}n1") not in self.devices.values())
+        if self.nitro:
+            return next(path for n in range(1, 26) if (path := f"/dev/nvme{n}n1") not in self.devices.values())
+        own = name.replace("/dev/sd", "/dev/xvd")
+        if not self.faults.swapped_names:
+            return own
+        names = ["/dev/xvdh", "/dev/xvdg"] if own == "/dev/xvdg" else ["/dev/xvdg", "/dev/xvdh"]
+        return next(path for path in [*names, own] if path not in self.devices.values())
 
     def _announce(self, disk: Disk) -> None:
         """udev has seen a disk: the mount units are wanted by the device with their label."""
@@ -177,12 +211,19 @@ class Machine:
         self.catch_up()
         if self.unit(LIVEPEER.service.unit).active != "active":
             return
-        volume_id = self.mounts[LIVEPEER.mount]
+        self._write_record(self.mounts[LIVEPEER.mount])
+
+    def _write_record(self, volume_id: str) -> None:
+        """Sync the last record, which is acknowledged by that, and write the next into the page cache."""
         disk = self.cloud.disks[volume_id]
-        entry = disk.touched().tree.setdefault(RECORDS, Entry(0o644, LIVEPEER.service.id, LIVEPEER.service.id, b""))
-        number = len(disk.records()) + 1
-        entry.data = (entry.data or b"") + f"{number}\n".encode()
-        self.watcher.acknowledged[volume_id] = number
+        disk.sync(RECORDS)
+        self.watcher.acknowledges(volume_id, self.account, len(disk.records()))
+        if LIVEPEER.mount in self.faults.full:
+            return
+        entry, number = disk.needed().tree.get(RECORDS), len(disk.records()) + 1
+        before = (entry.data or b"") if entry else b""
+        disk.put(RECORDS, Entry(0o644, LIVEPEER.service.id, LIVEPEER.service.id, before + f"{number}\n".encode()))
+        self.watcher.written[volume_id] = number
 
     # units
 
@@ -211,7 +252,7 @@ class Machine:
         disk = self.cloud.disks[volume_id]
         if disk.needed().type != "ext4" or disk.damaged:
             return f"mount: {data.mount}: wrong fs type, bad superblock on {self.devices[volume_id]}"
-        disk.changes += 1  # a mount writes its time into the superblock
+        disk.mount()
         self.mounts[data.mount] = volume_id
         self.start(data.service.unit)  # the service is wanted by the mount; when it fails, the mount stays
         return ""
@@ -229,8 +270,8 @@ class Machine:
         unit.active, unit.sub, unit.result = "active", "running", "success"
         unit.pid, unit.since = next(self._pids), self.clock.monotonic()
         if data is LIVEPEER:
-            self.account = self.faults.runs_as or self.address()
-            self.watcher.starts(self.account, self.instance_id)
+            self.account, disk = self.faults.runs_as or self.address(), self.mounted_disk(data)
+            self.watcher.starts(self.account, self.instance_id, len(disk.records()) if disk else 0)
         return ""
 
     def _chain_is_there(self) -> bool:
@@ -270,13 +311,18 @@ class Machine:
         entry = disk.needed().tree.get(f"/{MARKER}") if disk else None
         return str(json.loads(entry.data or b"{}").get("address", "")) if entry else ""
 
+    def stop_takes(self, name: str) -> float:
+        """Return for how many seconds a stop of this unit lasts."""
+        running = self.unit(GETH.service.unit).active == "active"
+        return self.faults.geth_stop_takes if running and name in (GETH.mount_unit, GETH.service.unit) else 0.0
+
     def stop(self, name: str) -> None:
         """Stop a unit; a mount stops its service first (BindsTo)."""
         for data in VOLUMES:
             if name in (data.mount_unit, data.service.unit):
                 self._stop_service(data)
-            if name == data.mount_unit:
-                self.mounts.pop(data.mount, None)
+            if name == data.mount_unit and data.mount in self.mounts:
+                self.cloud.disks[self.mounts.pop(data.mount)].unmount()
 
     def _stop_service(self, data: DataVolume) -> None:
         self.units[data.service.unit] = Unit()

@@ -19,9 +19,14 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("transcoder.report",),
     ("transcoder.recipes", "transcoder.keystores"),
     ("transcoder.operate", "transcoder.actions"),
-    ("transcoder.aws", "transcoder.remote", "transcoder.step", "transcoder.guest", "transcoder.content"),
+    ("transcoder.journal",),
+    ("transcoder.aws",),
+    ("transcoder.aws_instances", "transcoder.aws_volumes", "transcoder.aws_snapshots", "transcoder.aws_network"),
+    ("transcoder.aws_images", "transcoder.aws_locks", "transcoder.aws_noun", "transcoder.aws_calls"),
+    ("transcoder.remote", "transcoder.step", "transcoder.guest", "transcoder.content", "transcoder.batch"),
+    ("transcoder.compatibility",),
     ("transcoder.world",),
-    ("transcoder.settings", "transcoder.facts", "transcoder.aws_shapes"),
+    ("transcoder.settings", "transcoder.facts", "transcoder.aws_shapes", "transcoder.aws_errors"),
     ("transcoder.model", "transcoder.tags", "transcoder.layout", "transcoder.secret", "transcoder.errors"),
 )
 """From the top to the bottom: a module imports from its own level and from those below it."""

@@ -247,5 +247,5 @@ def test_a_later_look_that_fails_for_another_reason_gives_nothing_back() -> None
 
 
 def test_an_operation_that_never_becomes_empty_is_an_error_and_not_an_endless_loop() -> None:
-    with pytest.raises(Failed, match="still to be done after 6 stages"):
+    with pytest.raises(Failed, match="still to be done after 10 stages"):
         perform(Counter(goal=1000).operation(), Simulation())

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console as RichConsole
 
-from tests.simulated.disk import by_hand
-from tests.simulated.world import NODE, Console, Simulation, perform
-from transcoder import operate, report
+from tests.simulated.disk import by_hand, ours
+from tests.simulated.world import NODE, OTHER_ZONE, Console, Simulation, perform
+from transcoder import operate, report, tags
 from transcoder.errors import Failed, Refused
 from transcoder.layout import LIVEPEER
-from transcoder.recipes import adopt, attach, create_key, detach, launch, migrate, status
+from transcoder.recipes import adopt, attach, confirm, create_key, detach, launch, migrate, status
 from transcoder.step import Event, Outcome, Plan, Skip, Step
 
 
@@ -54,9 +54,42 @@ def picked_up() -> list[Plan]:
     return [operate.preview(migrate.operation(migrate.Request(NODE, "tc001-b")), sim.world, Console()).plan]
 
 
+def across_zones() -> list[Plan]:
+    """To another zone, and confirmed."""
+    sim = Simulation()
+    sim.node()
+    sim.instance("tc001-b", zone=OTHER_ZONE)
+    plans = shown(perform(migrate.operation(migrate.Request(NODE, "tc001-b")), sim)[1])
+    sim.clock.sleep(5.0)
+    return plans + shown(perform(confirm.operation(NODE), sim)[1])
+
+
+def discarded() -> list[Plan]:
+    """A copy of an earlier try, while the node runs on its own volume."""
+    sim = Simulation()
+    sim.node()
+    sim.instance("tc001-b", zone=OTHER_ZONE)
+    sim.volume(ours(LIVEPEER, NODE), None, {**ours_tags(sim), tags.COPY_OF: sim.of(LIVEPEER).id}, zone=OTHER_ZONE)
+    return [operate.preview(migrate.operation(migrate.Request(NODE, "tc001-b")), sim.world, Console()).plan]
+
+
+def ours_tags(sim: Simulation) -> dict[str, str]:
+    return {tags.ENVIRONMENT: sim.settings.name, tags.ROLE: LIVEPEER.role}
+
+
+def lost() -> list[Plan]:
+    """A source that does not answer."""
+    sim = Simulation()
+    sim.node()
+    sim.instance("tc001-b")
+    sim.machine(NODE).faults.unreachable = True
+    lost = migrate.Request(NODE, "tc001-b", source_lost=True)
+    return [operate.preview(migrate.operation(lost), sim.world, Console()).plan]
+
+
 @pytest.fixture(scope="module")
 def plans() -> list[Plan]:
-    return [*from_nothing(), *adopted(), *picked_up()]
+    return [*from_nothing(), *adopted(), *picked_up(), *across_zones(), *discarded(), *lost()]
 
 
 def every_step_class(parent: type[Step] = Step) -> Iterator[type[Step]]:

@@ -7,34 +7,21 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from transcoder import layout, tags
+from transcoder.actions.attachment import VOLUME_BUDGET, agreed, looked_up, the_volume
 from transcoder.errors import Failed, Refused
 from transcoder.model import ElasticIp, Instance, Volume
 from transcoder.step import Step
-from transcoder.world import LaunchRequest, VolumeRequest, World
-
-VOLUME_BUDGET = 120.0
-"""Seconds for a volume to change its state; EC2 takes 1-4 s, 30 min have been seen (kubernetes#32881)."""
+from transcoder.world import ApiCall, LaunchRequest, VolumeRequest, World
 
 
 def the_instance(world: World, instance_id: str) -> Instance:
     """Return an instance that must exist.
 
-    :raises Failed: when EC2 does not know it any more.
+    :raises Failed: when EC2 does not know it, and goes on not knowing it.
     """
-    found = world.cloud.instances(ids=[instance_id])
+    found = looked_up(world, lambda: world.cloud.instances(ids=[instance_id]))
     if not found:
         raise Failed(f"instance {instance_id} is gone", hint="fab status")
-    return found[0]
-
-
-def the_volume(world: World, volume_id: str) -> Volume:
-    """Return a volume that must exist.
-
-    :raises Failed: when EC2 does not know it any more.
-    """
-    found = world.cloud.volumes(ids=[volume_id])
-    if not found:
-        raise Failed(f"volume {volume_id} is gone", hint="fab status")
     return found[0]
 
 
@@ -54,6 +41,11 @@ class LaunchInstance(Step):
     @property
     def title(self) -> str:
         return f"launch {self.name} from {self.image_id} in {self.zone}"
+
+    def requests(self, world: World) -> tuple[ApiCall, ...]:
+        machine = {"ImageId": self.image_id, "InstanceType": world.settings.instance.type}
+        tagged = {"ResourceType": "instance", "Tags": [{"Key": k, "Value": v} for k, v in self.instance_tags.items()]}
+        return (ApiCall("RunInstances", {**machine, "MinCount": 1, "MaxCount": 1, "TagSpecifications": [tagged]}),)
 
     def is_done(self, world: World) -> bool:
         return self._found(world) is not None
@@ -92,6 +84,9 @@ class TerminateInstance(Step):
     def title(self) -> str:
         return f"terminate {self.instance.name} ({self.instance.id})"
 
+    def requests(self, world: World) -> tuple[ApiCall, ...]:
+        return (ApiCall("TerminateInstances", {"InstanceIds": [self.instance.id]}),)
+
     def is_done(self, world: World) -> bool:
         return not world.cloud.instances(ids=[self.instance.id])
 
@@ -105,6 +100,46 @@ class TerminateInstance(Step):
 
     def verify(self, world: World) -> None:
         world.wait(self.title, lambda: self.is_done(world), world.settings.instance.running_budget_seconds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopInstance(Step):
+    """Stop an instance through EC2, so that nothing on it can write any more; force it when its budget is used up.
+
+    EC2 asks the machine to shut down, and cuts its power only after some minutes or when it is told to: a machine
+    that can still end in order writes back what it holds.
+    """
+
+    instance: Instance
+    budget: float
+    verb: ClassVar[str] = "stop-instance"
+    calls: ClassVar[tuple[str, ...]] = ("StopInstances",)
+
+    @property
+    def title(self) -> str:
+        return f"stop {self.instance.name} ({self.instance.id}) through EC2, by force after {self.budget:.0f} s"
+
+    def requests(self, world: World) -> tuple[ApiCall, ...]:
+        return (ApiCall("StopInstances", {"InstanceIds": [self.instance.id]}),)
+
+    def is_done(self, world: World) -> bool:
+        return agreed(world, lambda: self._has_stopped(world))
+
+    def do(self, world: World) -> str:
+        world.cloud.stop(self.instance.id)
+        try:
+            world.wait(self.title, lambda: self._has_stopped(world), self.budget)
+        except Failed:
+            world.cloud.stop(self.instance.id, force=True)
+            return "it did not stop by itself: its power was cut"
+        return "it shut down in order"
+
+    def verify(self, world: World) -> None:
+        world.wait(f"{self.title}: stopped", lambda: self.is_done(world), self.budget)
+
+    def _has_stopped(self, world: World) -> bool:
+        found = looked_up(world, lambda: world.cloud.instances(ids=[self.instance.id]))
+        return not found or found[0].state == "stopped"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,83 +187,6 @@ class CreateVolume(Step):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DetachVolume(Step):
-    """Detach a volume from one instance and wait until EC2 says it is free. Never forced."""
-
-    volume: Volume
-    instance: Instance
-    label: str
-    verb: ClassVar[str] = "detach"
-    calls: ClassVar[tuple[str, ...]] = ("DetachVolume",)
-
-    @property
-    def title(self) -> str:
-        return f"detach {self.volume.id} ({self.label}) from {self.instance.name}"
-
-    def is_done(self, world: World) -> bool:
-        bond = the_volume(world, self.volume.id).attachment
-        return bond is None or bond.instance_id != self.instance.id
-
-    def do(self, world: World) -> None:
-        bond = the_volume(world, self.volume.id).attachment
-        if bond is None or bond.state != "detaching":
-            world.cloud.detach(self.volume.id, self.instance.id)
-
-    def verify(self, world: World) -> None:
-        seen = ""
-
-        def free() -> bool:
-            nonlocal seen
-            volume = the_volume(world, self.volume.id)
-            seen = volume.attachment.state if volume.attachment else volume.state
-            return self.is_done(world) and volume.state == "available"
-
-        try:
-            world.wait(f"{self.title}: free", free, VOLUME_BUDGET)
-        except Failed as error:
-            raise Failed(
-                f"{error.message}; EC2 says {seen!r}",
-                hint="busy means that the machine still has it open: `fab status`, then the same command again",
-            ) from error
-
-
-@dataclass(frozen=True, kw_only=True)
-class AttachVolume(Step):
-    """Attach a free volume to an instance and wait until EC2 says ``attached`` for that very instance."""
-
-    volume: Volume
-    instance: Instance
-    device: str
-    label: str
-    verb: ClassVar[str] = "attach"
-    calls: ClassVar[tuple[str, ...]] = ("AttachVolume",)
-
-    @property
-    def title(self) -> str:
-        return f"attach {self.volume.id} ({self.label}) to {self.instance.name} as {self.device}"
-
-    def is_done(self, world: World) -> bool:
-        return the_volume(world, self.volume.id).attached_to(self.instance.id)
-
-    def do(self, world: World) -> None:
-        bond = the_volume(world, self.volume.id).attachment
-        if bond is not None and bond.instance_id != self.instance.id:
-            raise Failed(f"{self.volume.id} is {bond.state} at {bond.instance_id}: somebody else moved it")
-        if bond is not None and bond.state not in ("detaching", "busy"):
-            return  # on its way here already
-        # Just created, or still leaving this very instance: EC2 refuses to attach what is not `available`.
-        world.wait(f"{self.volume.id} ({self.label}) free", lambda: self._is_free(world), VOLUME_BUDGET)
-        world.cloud.attach(self.volume.id, self.instance.id, self.device)
-
-    def _is_free(self, world: World) -> bool:
-        volume = the_volume(world, self.volume.id)
-        return volume.attachment is None and volume.state == "available"
-
-    def verify(self, world: World) -> None:
-        world.wait(f"{self.title}: attached", lambda: self.is_done(world), VOLUME_BUDGET)
-
-
-@dataclass(frozen=True, kw_only=True)
 class AllocateAddress(Step):
     """Allocate the node's Elastic IP."""
 
@@ -261,6 +219,10 @@ class AssociateAddress(Step):
     @property
     def title(self) -> str:
         return f"Elastic IP {self.address.public_ip} to {self.instance.name}"
+
+    def requests(self, world: World) -> tuple[ApiCall, ...]:
+        wanted = {"AllocationId": self.address.allocation_id, "InstanceId": self.instance.id}
+        return (ApiCall("AssociateAddress", {**wanted, "AllowReassociation": True}),)
 
     def is_done(self, world: World) -> bool:
         wanted = self.address.allocation_id
@@ -299,6 +261,12 @@ class Tag(Step):
     @property
     def title(self) -> str:
         return f"tag {self.what} ({self.resource_id}): {self.why}"
+
+    def requests(self, world: World) -> tuple[ApiCall, ...]:
+        named = {"Resources": [self.resource_id]}
+        made = ApiCall("CreateTags", {**named, "Tags": [{"Key": k, "Value": v} for k, v in self.set_tags.items()]})
+        gone = ApiCall("DeleteTags", {**named, "Tags": [{"Key": key} for key in self.remove]})
+        return (made, gone) if self.remove else (made,)
 
     def is_done(self, world: World) -> bool:
         found = self._tags(world)

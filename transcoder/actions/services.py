@@ -6,19 +6,21 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from transcoder import layout
-from transcoder.actions.guest import GuestStep, release
+from transcoder.actions.guest import GUEST_POLL, GuestStep, release_command
 from transcoder.errors import Failed
 from transcoder.facts import geth_rpc, livepeer_api, systemctl
 from transcoder.layout import LIVEPEER, DataVolume
 from transcoder.model import ServiceState
 from transcoder.settings import Settings
-from transcoder.world import Host, World
+from transcoder.world import Command, Host, Output, World
 
 LIVEPEER_API = "http://127.0.0.1:8935"
 """The control API of livepeer 0.2.4: one port with the media server, on loopback (server/webserver.go)."""
 GETH_RPC = "http://127.0.0.1:8545"
 LIVEPEER_STOP_BUDGET = 40.0
 """Seconds; the unit's own TimeoutStopSec is 30. livepeer before v0.8.9 ends 0.5 s after SIGINT and drains nothing."""
+START_BUDGET = 300.0
+ANY = tuple(range(256))
 STOP_GRACE = 60.0
 """Seconds on top of a unit's own stop budget before the operator is told."""
 
@@ -46,11 +48,19 @@ class StopUnit(GuestStep):
         return f"stop {self.unit} on {self.instance.name}"
 
     def is_done(self, world: World) -> bool:
-        state = service_state(self.host(world), self.unit)
-        return state.active in ("inactive", "failed") and state.main_pid == 0
+        return _has_ended(service_state(self.host(world), self.unit))
 
     def do(self, world: World) -> None:
-        self.host(world).run("systemctl", "stop", self.unit, timeout=self.budget + STOP_GRACE)
+        _, shown = self.host(world).run_all(
+            Command(("systemctl", "stop", self.unit)),
+            Command(systemctl.command(self.unit)),
+            timeout=self.budget + STOP_GRACE,
+        )
+        if not _has_ended(systemctl.parse_systemctl(shown.stdout)[0]):
+            raise Failed(f"{self.title}: told to stop, but it has not ended", hint=f"fab logs --unit {self.unit}")
+
+    def verify(self, world: World) -> None:
+        """Its state was looked at right after the stop, in the same exchange."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,14 +79,25 @@ class StartUnit(GuestStep):
 
     def do(self, world: World) -> None:
         host = self.host(world)
-        release(host, (self.unit,))
-        started = host.run("systemctl", "start", self.unit, ok=(0, 1), timeout=300)
-        if started.exit_code != 0:
+        _, started, shown = host.run_all(
+            release_command((self.unit,)),
+            Command(("systemctl", "start", self.unit), ok=(0, 1)),
+            Command(systemctl.command(self.unit)),
+            timeout=START_BUDGET,
+        )
+        if started.exit_code != 0 or not systemctl.parse_systemctl(shown.stdout)[0].running:
             log = host.run("journalctl", "--unit", self.unit, "--lines=8", "--no-pager", "--output=cat").stdout
             raise Failed(
                 f"{self.unit} on {self.instance.name} does not start:\n{log.strip()}",
                 hint=f"fab logs --unit {self.unit}",
             )
+
+    def verify(self, world: World) -> None:
+        """Its state was looked at right after the start, in the same exchange."""
+
+
+def _has_ended(state: ServiceState) -> bool:
+    return state.active in ("inactive", "failed") and state.main_pid == 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +128,7 @@ class WaitGethInSync(GuestStep):
             return done
 
         try:
-            world.wait(self.title, synced, self.budget)
+            world.wait(self.title, synced, self.budget, every=GUEST_POLL)
         except Failed as error:
             raise Failed(f"{error.message}: {reason}", hint="fab logs --unit geth.service") from error
 
@@ -120,7 +141,10 @@ def chain_state(host: Host) -> geth_rpc.ChainState | None:
 
 def livepeer_address(host: Host) -> str:
     """Ask the machine's livepeer which account it runs as; empty while it does not answer."""
-    output = host.run(*livepeer_api.command(livepeer_api.ETH_ADDR, LIVEPEER_API), sudo=False, ok=range(256))
+    return _address_in(host.run(*livepeer_api.command(livepeer_api.ETH_ADDR, LIVEPEER_API), sudo=False, ok=ANY))
+
+
+def _address_in(output: Output) -> str:
     if output.exit_code != 0 or not output.stdout.strip():
         return ""  # livepeer before v0.5.30 answers 200 with an empty body when something is wrong
     return livepeer_api.parse_eth_addr(output.stdout)
@@ -142,14 +166,18 @@ class WaitLivepeerHealthy(GuestStep):
         """Nothing to change."""
 
     def verify(self, world: World) -> None:
-        world.wait(self.title, lambda: self._healthy(world), self.budget)
+        world.wait(self.title, lambda: self._healthy(world), self.budget, every=GUEST_POLL)
 
     def _healthy(self, world: World) -> bool:
-        host = self.host(world)
-        address = livepeer_address(host)
+        said, shown = self.host(world).run_all(
+            Command(livepeer_api.command(livepeer_api.ETH_ADDR, LIVEPEER_API), ok=ANY),
+            Command(systemctl.command(LIVEPEER.service.unit)),
+            sudo=False,
+        )
+        address = _address_in(said)
         if address and self.address and address.lower() != self.address.lower():
             raise Failed(
                 f"livepeer on {self.instance.name} runs as {address}, expected {self.address}",
                 hint=f"fab detach stops it; then look at {layout.KEYSTORE}",
             )
-        return bool(address) and service_state(host, LIVEPEER.service.unit).running
+        return bool(address) and systemctl.parse_systemctl(shown.stdout)[0].running

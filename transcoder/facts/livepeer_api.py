@@ -2,7 +2,7 @@
 
 0.2.4 serves API and media on one port, 8935 on 127.0.0.1. Most of its handlers log an error and answer 200 with an
 empty body, so an empty body is a failure here. Every route is unauthenticated and accepts GET, and many of them spend
-money: only the two routes below are asked for.
+money: only the routes below are asked for.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from transcoder.facts.address import parse_address
-from transcoder.facts.reading import json_object, text_at, unreadable
+from transcoder.facts.reading import json_object, text_at, unreadable, whole_number
 
 TOOL = "livepeer API"
 STATUS = "/status"
 ETH_ADDR = "/ethAddr"
+CURRENT_ROUND = "/currentRound"
+ROUND_INITIALIZED = "/roundInitialized"
+TRANSCODER_INFO = "/transcoderInfo"
 
 
 def command(path: str, base: str = "http://127.0.0.1:8935") -> tuple[str, ...]:
@@ -48,6 +51,40 @@ def parse_eth_addr(body: str) -> str:
     :raises Failed: for an empty body (no connection to geth, or no account), or what is no address.
     """
     return parse_address(f"{TOOL}, {ETH_ADDR}", _filled(ETH_ADDR, body))
+
+
+@dataclass(frozen=True)
+class RoundState:
+    """The protocol's round and the transcoder in it. Rounds are numbers; ``last_reward`` is that of the last reward."""
+
+    current: int
+    initialized: bool
+    active: bool
+    last_reward: int
+
+    @property
+    def reward_pending(self) -> bool:
+        """Tell whether the reward of this round is still to be called (go-livepeer eth/eventservices/rewardservice.go).
+
+        A round that is not initialized has none yet, and a transcoder that is not active gets none.
+        """
+        return self.initialized and self.active and self.last_reward < self.current
+
+
+def parse_round(current: str, initialized: str, info: str) -> RoundState:
+    """Return the round from the bodies of `CURRENT_ROUND`, `ROUND_INITIALIZED` and `TRANSCODER_INFO` (0.2.4).
+
+    :raises Failed: for an empty body (no connection to geth), or one of another form.
+    """
+    table = json_object(TOOL, _filled(TRANSCODER_INFO, info))
+    if _filled(ROUND_INITIALIZED, initialized).strip() not in ("true", "false"):
+        raise unreadable(TOOL, f"{ROUND_INITIALIZED}: expected true or false", initialized)
+    return RoundState(
+        current=whole_number(TOOL, "the round", _filled(CURRENT_ROUND, current).strip()),
+        initialized=initialized.strip() == "true",
+        active=table.get("Active") is True,
+        last_reward=whole_number(TOOL, "LastRewardRound", table.get("LastRewardRound") or 0),
+    )
 
 
 def _filled(path: str, body: str) -> str:

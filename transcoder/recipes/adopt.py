@@ -9,15 +9,16 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from transcoder import guest, layout, tags
-from transcoder.actions.cloud import AttachVolume
-from transcoder.actions.guest import HoldUnits, Mark, Mount, Place, SeeDevice, VolumeStep, is_tagged
+from transcoder.actions.attachment import AttachVolume
+from transcoder.actions.guest import HoldUnits
+from transcoder.actions.volume import Mark, Mount, Place, SeeDevice, VolumeStep, is_tagged
 from transcoder.errors import Refused
 from transcoder.guest import Guest, Inspection
 from transcoder.layout import LIVEPEER, DataVolume
 from transcoder.model import Instance, Marker, Volume
 from transcoder.operate import Operation
-from transcoder.recipes.attach import device_name
 from transcoder.recipes.create_key import accounts
+from transcoder.recipes.devices import names_for, no_name_left
 from transcoder.recipes.give_back import plan_give_back
 from transcoder.recipes.node import NodeFacts, observe_node
 from transcoder.settings import Settings
@@ -208,10 +209,12 @@ def _attach(observed: Observed) -> tuple[Step, ...]:
     data, volume, instance = observed.request.data, observed.volume, observed.instance
     hold = HoldUnits(instance=instance, units=guest.UNITS)
     done = Skip.DONE if volume.attached_to(instance.id) else None
-    device = device_name(observed.settings, data)
+    device, *spares = names_for(observed.settings, instance, data, volume)
     return (
         hold,
-        AttachVolume(volume=volume, instance=instance, device=device, label=data.label, skip=done),
+        AttachVolume(
+            volume=volume, instance=instance, device=device, spares=tuple(spares), label=data.label, skip=done
+        ),
         SeeDevice(place=Place(instance, volume, data, observed.node.name)),
     )
 
@@ -228,6 +231,8 @@ def _reasons(observed: Observed) -> list[str]:
         reasons.append(f"it is in zone {volume.zone}, {instance.name} in {instance.zone}")
     if volume.attachment is not None and volume.attachment.instance_id != instance.id:
         reasons.append(f"it is in use ({volume.attachment.state}) by instance {volume.attachment.instance_id}")
+    if not names_for(observed.settings, instance, data, volume):
+        reasons.append(no_name_left(instance, data))
     if observed.seen is not None:
         reasons += _content_reasons(observed, observed.seen, data)
     return reasons

@@ -7,27 +7,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from transcoder import guest, layout, tags
-from transcoder.actions.cloud import AssociateAddress, AttachVolume, CreateVolume, Tag
-from transcoder.actions.guest import (
+from transcoder.actions.attachment import AttachVolume
+from transcoder.actions.cloud import AssociateAddress, CreateVolume, Tag
+from transcoder.actions.guest import HoldUnits, ReleaseUnits
+from transcoder.actions.services import StartUnit, WaitGethInSync, WaitLivepeerHealthy, livepeer_address
+from transcoder.actions.volume import (
     CheckVolume,
     FormatVolume,
-    HoldUnits,
     MakeDirectories,
     Mark,
     Mount,
     Place,
-    ReleaseUnits,
     SeeDevice,
     is_tagged,
 )
-from transcoder.actions.services import StartUnit, WaitGethInSync, WaitLivepeerHealthy, livepeer_address
 from transcoder.content import Content, Verdict, judge
 from transcoder.errors import Refused
 from transcoder.guest import Guest, Inspection
 from transcoder.layout import GETH, LIVEPEER, DataVolume
 from transcoder.model import Instance, Marker, Volume
 from transcoder.operate import Operation
+from transcoder.recipes.devices import names_for, no_name_left
 from transcoder.recipes.give_back import plan_give_back
+from transcoder.recipes.leaving import end, retire_others
 from transcoder.recipes.node import NodeFacts, observe_node
 from transcoder.settings import Settings
 from transcoder.step import Plan, Skip, Step
@@ -211,6 +213,8 @@ def _placement_reasons(observed: Observed, slot: Slot) -> list[str]:
     owner = volume.tags.get(tags.NODE, observed.node.name)
     if owner != observed.node.name:
         reasons.append(f"{volume.id} is tagged for node {owner}")
+    if tags.REPLACED_BY in volume.tags:
+        reasons.append(f"{volume.id} was replaced by {volume.tags[tags.REPLACED_BY]}: what is on it is old")
     if volume.zone != instance.zone:
         reasons.append(f"{volume.id} is in zone {volume.zone}, {instance.name} in {instance.zone}")
     bond = volume.attachment
@@ -218,15 +222,9 @@ def _placement_reasons(observed: Observed, slot: Slot) -> list[str]:
         reasons.append(f"{volume.id} is in use ({bond.state}) by instance {bond.instance_id}")
     if bond is None and volume.state not in ("available", "creating"):
         reasons.append(f"{volume.id} is {volume.state}")
-    taken = instance.devices.get(device_name(observed.settings, slot.data))
-    if bond is None and taken is not None and taken != volume.id:
-        reasons.append(f"device {device_name(observed.settings, slot.data)} of {instance.name} is taken by {taken}")
+    if bond is None and not names_for(observed.settings, instance, slot.data, volume):
+        reasons.append(no_name_left(instance, slot.data))
     return reasons
-
-
-def device_name(settings: Settings, data: DataVolume) -> str:
-    """Return the EC2 device name that the environment gives to this volume."""
-    return (settings.volumes.livepeer if data is LIVEPEER else settings.volumes.geth).device
 
 
 def _create(observed: Observed, data: DataVolume) -> CreateVolume:
@@ -249,13 +247,15 @@ def _attach_steps(observed: Observed, slots: Sequence[Slot]) -> tuple[Step, ...]
     hold = HoldUnits(instance=observed.instance, units=guest.UNITS)
     steps: list[Step] = [hold]
     for slot in slots:
-        place, device = _place(observed, slot), device_name(observed.settings, slot.data)
+        place = _place(observed, slot)
+        device, *spares = names_for(observed.settings, place.instance, slot.data, place.volume) or ("",)
         steps += [
             AttachVolume(
                 lane=slot.data.role,
                 volume=place.volume,
                 instance=place.instance,
                 device=device,
+                spares=tuple(spares),
                 label=slot.data.label,
                 after=(hold.key,),
                 skip=Skip.DONE if place.volume.attached_to(place.instance.id) else None,
@@ -363,7 +363,8 @@ def _tag_steps(observed: Observed) -> tuple[Step, ...]:
     present = observed.instance.tags
     done = tags.RETIRED not in present and all(present.get(key) == value for key, value in wanted.items())
     return (
-        *_retire_others(observed),
+        *retire_others(observed.node, observed.instance),
+        *end(observed.livepeer.volume),
         Tag(
             lane="tags",
             resource_id=observed.instance.id,
@@ -374,23 +375,6 @@ def _tag_steps(observed: Observed) -> tuple[Step, ...]:
             skip=Skip.DONE if done else None,
         ),
     )
-
-
-def _retire_others(observed: Observed) -> list[Step]:
-    """Take the node's tag off every other instance: it was detached from there."""
-    name = observed.node.name
-    others = [i for i in observed.node.instances if i.tags.get(tags.NODE) == name and i.id != observed.instance.id]
-    return [
-        Tag(
-            lane="tags",
-            resource_id=other.id,
-            what=other.name,
-            why="retired, the node has left",
-            set_tags={tags.RETIRED: name},
-            remove=tuple(key for key in (tags.NODE, tags.ROLE) if key in other.tags),
-        )
-        for other in others
-    ]
 
 
 def _notes(observed: Observed) -> tuple[str, ...]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from transcoder import guest, layout
-from transcoder.actions.guest import GuestStep, Mark, Place, is_tagged
+from transcoder.actions.guest import GuestStep
+from transcoder.actions.volume import Mark, Place, is_tagged
 from transcoder.errors import Refused
 from transcoder.facts import keystore
 from transcoder.layout import LIVEPEER

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from transcoder import guest, layout
-from transcoder.actions.cloud import DetachVolume, TerminateInstance
-from transcoder.actions.guest import HoldUnits, ReleaseUnits, Unmount
+from transcoder.actions.attachment import DetachVolume
+from transcoder.actions.cloud import TerminateInstance
+from transcoder.actions.guest import HoldUnits, ReleaseUnits
 from transcoder.actions.services import StopUnit, stop_budget
+from transcoder.actions.volume import Unmount
 from transcoder.errors import Refused
 from transcoder.guest import Guest
 from transcoder.layout import DataVolume

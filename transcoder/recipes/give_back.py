@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from transcoder import guest, tags
-from transcoder.actions.cloud import DetachVolume
+from transcoder.actions.attachment import DetachVolume
 from transcoder.actions.guest import ReleaseUnits
 from transcoder.model import Instance
 from transcoder.step import Plan

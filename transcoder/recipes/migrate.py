@@ -8,11 +8,13 @@ Downtime is what a migration costs, so the plan has lanes::
 
 The lock, the target's boot and the hold on its units come before the first stop. The fence against two nodes with one
 key is EBS itself: a volume is at one instance at a time, and a livepeer without its volume does not start.
+Where the target is in another zone, `transcoder.recipes.transfer` brings copies of the volumes there first.
 """
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -20,28 +22,39 @@ from transcoder import guest, tags
 from transcoder.actions.guest import WaitReachable, has_booted
 from transcoder.actions.services import livepeer_address
 from transcoder.errors import Refused, Unreachable
+from transcoder.facts.livepeer_api import RoundState
 from transcoder.guest import Guest
-from transcoder.layout import LIVEPEER, VOLUMES, DataVolume
+from transcoder.layout import LIVEPEER
 from transcoder.model import Instance, Marker
 from transcoder.operate import Operation
-from transcoder.recipes.attach import device_name
 from transcoder.recipes.launch import launch_step, newest_image
-from transcoder.recipes.move import Move, is_at
+from transcoder.recipes.move import Move
 from transcoder.recipes.node import NodeFacts, observe_node
+from transcoder.recipes.obstacles import BOOTING, obstacles
+from transcoder.recipes.preflight import Survey, denials, livepeer_runs, observe_round, survey
+from transcoder.recipes.transfer import NO_COPIES, Copies, Transfer, observe_copies
 from transcoder.settings import Settings
 from transcoder.step import Plan
 from transcoder.world import World
 
 NEW = "new"
-BOOTING = "has not finished booting"
 
 
 @dataclass(frozen=True)
 class Request:
-    """Move ``node`` to the instance meant by ``to``: a Name, an instance id, or ``new``."""
+    """Move ``node`` to the instance meant by ``to``: a Name, an instance id, or ``new``.
+
+    ``source_lost``: the source does not answer any more, stop it through EC2. ``force_detach`` names the volumes whose
+    detachment may be forced. ``ignore_round``: go on although the reward of this round is still to be called.
+    ``zone`` is where ``new`` is launched; empty: where the volumes are.
+    """
 
     node: str
     to: str
+    source_lost: bool = False
+    force_detach: tuple[str, ...] = ()
+    ignore_round: bool = False
+    zone: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,7 @@ class Observed:
     """All that the plan is made from. ``source`` is None once the node has left; ``target`` None until launched."""
 
     settings: Settings
+    request: Request
     node: NodeFacts
     source: Instance | None
     source_guest: Guest | None
@@ -60,6 +74,16 @@ class Observed:
     target_marker: Marker | None = None
     """The marker of the livepeer volume once the target has mounted it."""
     launch: LaunchFacts | None = None
+    surveys: tuple[Survey | None, Survey | None] = (None, None)
+    """Source and target; looked at only while the node still runs at the source, since it would cost downtime later."""
+    round: RoundState | None = None
+    copies: Copies = NO_COPIES
+    """What there is of the volumes in the target's zone, when that is another one."""
+
+    @property
+    def serving(self) -> bool:
+        """Whether the node still runs at the source, so that what can be refused must be refused now."""
+        return livepeer_runs(self.source_guest)
 
 
 @dataclass(frozen=True)
@@ -79,15 +103,35 @@ def operation(request: Request) -> Operation:
 
     def make(world: World) -> Plan:
         # Once a target of `new` is known it stays the target of this run, also after its tag is gone at the end.
-        observed = observe(world, Request(request.node, resolved.get("target", request.to)))
+        observed = observe(world, replace(request, to=resolved.get("target", request.to)))
         if observed.target is not None:
             resolved["target"] = observed.target.id
+        if observed.source is not None and observed.source_guest is not None:
+            resolved.setdefault("origin", observed.source.id)
         if observed.launch is not None:  # one name and token for all looks: what was printed is what is run
             launches.append(observed.launch)
             observed = replace(observed, launch=launches[0])
-        return plan(observed)
+        return plan(observed, (lambda made: denials(world, made)) if observed.serving else _nothing)
 
-    return Operation(f"fab migrate --to {request.to}", request.node, make)
+    def undo(world: World) -> Operation | None:
+        """Bring the node back to where this run found it, the same way: with the same fences."""
+        origin = resolved.get("origin", "")
+        if not origin or request.source_lost or _serves(world, resolved.get("target", "")):
+            return None
+        return operation(Request(request.node, origin, ignore_round=True))
+
+    return Operation(f"fab migrate --to {request.to}", request.node, make, undo=undo)
+
+
+def _nothing(_plan: Plan) -> list[str]:
+    return []
+
+
+def _serves(world: World, target: str) -> bool:
+    """Tell whether the node has arrived: then there is nothing to be undone, only something to be finished."""
+    instance = next(iter(world.cloud.instances(ids=[target])), None) if target else None
+    seen, _ = _look(world, instance)
+    return livepeer_runs(seen)
 
 
 def observe(world: World, request: Request) -> Observed:
@@ -104,8 +148,12 @@ def observe(world: World, request: Request) -> Observed:
         target_guest, target_problem = None, BOOTING
     runs_as, marker = _look_closer(world, target, target_guest)
     launch = _launch_facts(world, node, request) if target is None else None
+    serving = livepeer_runs(source_guest)
+    looked_at = (source, target if target_guest else None) if serving else (None, None)
+    surveys = [survey(world, instance) if instance else None for instance in looked_at]
     return Observed(
         world.settings,
+        request,
         node,
         source,
         source_guest,
@@ -116,6 +164,9 @@ def observe(world: World, request: Request) -> Observed:
         runs_as,
         marker,
         launch,
+        (surveys[0], surveys[1]),
+        observe_round(world.hosts(source)) if serving and source is not None else None,
+        observe_copies(world, node, target) if target is not None else NO_COPIES,
     )
 
 
@@ -150,80 +201,38 @@ def _look(world: World, instance: Instance | None) -> tuple[Guest | None, str]:
 def _launch_facts(world: World, node: NodeFacts, request: Request) -> LaunchFacts:
     image = newest_image(world)
     volume = node.livepeer
-    zone = volume.zone if volume else world.settings.aws.availability_zone
+    zone = request.zone or (volume.zone if volume else world.settings.aws.availability_zone)
     stamp = datetime.fromtimestamp(world.clock.now(), UTC).strftime("%Y%m%d-%H%M%S")
     return LaunchFacts(image.id, f"{request.node}-{stamp}", zone, str(uuid.uuid4()))
 
 
-def plan(observed: Observed) -> Plan:
+def plan(observed: Observed, denied: Callable[[Plan], list[str]] = _nothing) -> Plan:
     """Return what is to be done: launch the target when there is none, else the move.
 
+    :param denied: returns which calls of a plan EC2 would not let be made.
     :raises Refused: with every reason.
     """
-    reasons = _reasons(observed)
-    if reasons:
+    reasons = obstacles(observed)
+    made = _made(observed) if observed.target is None or observed.target.state in ("pending", "running") else None
+    reasons += denied(made) if made is not None else []
+    if reasons or made is None:
         to = observed.target.name if observed.target else NEW
         raise Refused(f"node {observed.node.name} can't be migrated to {to}", reasons=reasons, hint="fab status")
-    if observed.target is None:
+    return made
+
+
+def _made(observed: Observed) -> Plan | None:
+    """Return the plan as it would be if nothing is against it; None where not enough is known to make one."""
+    target, node = observed.target, observed.node
+    if target is None:
         return _launch_plan(observed)
     if observed.target_guest is None:
-        return _boot_plan(observed.target)
-    return Move(observed, observed.target, observed.target_guest).plan()
-
-
-def _reasons(observed: Observed) -> list[str]:
-    node, target = observed.node, observed.target
-    reasons = [
-        f"node {node.name} has no {data.role} volume in this environment"
-        for data in VOLUMES
-        if node.volume(data) is None
-    ]
-    if observed.source_problem and _needs_source(observed):
-        assert observed.source is not None  # noqa: S101 - only a source can have a problem
-        reasons.append(f"the source {observed.source.name} ({observed.source.id}) {observed.source_problem}")
-    if target is None:
-        return reasons
-    booting = (
-        target.state == "pending" or observed.target_problem == BOOTING or target.tags.get(tags.TARGET_FOR) == node.name
-    )
-    if observed.target_problem and not (booting and target.state in ("pending", "running")):
-        reasons.append(f"the target {target.name} ({target.id}) {observed.target_problem}")
-    other = target.tags.get(tags.NODE, node.name)
-    if other != node.name:
-        reasons.append(f"the target {target.name} carries node {other}")
-    for data in VOLUMES:
-        reasons += _volume_reasons(observed, data, target)
-    return reasons
-
-
-def _needs_source(observed: Observed) -> bool:
-    """Tell whether anything is still to be done on the source machine: it has a volume."""
-    source = observed.source
-    if source is None or source.state == "stopped":  # a stopped machine runs nothing: its volumes are simply detached
-        return False
-    return any(is_at(observed.node.volume(data), source) for data in VOLUMES)
-
-
-def _volume_reasons(observed: Observed, data: DataVolume, target: Instance) -> list[str]:
-    volume, source, seen = observed.node.volume(data), observed.source, observed.target_guest
-    if volume is None:
-        return []
-    reasons = []
-    if volume.zone != target.zone:
-        reasons.append(f"{volume.id} is in zone {volume.zone}, the target in {target.zone}")
-    bond = volume.attachment
-    if bond is not None and bond.instance_id not in (target.id, source.id if source else ""):
-        reasons.append(f"{volume.id} is at {bond.instance_id}, which is neither the source nor the target")
-    device = device_name(observed.settings, data)
-    taken = target.devices.get(device)
-    if taken is not None and taken != volume.id:
-        reasons.append(f"device {device} of the target is taken by {taken}")
-    if seen is not None:
-        clash = [d.path for d in seen.devices if d.label == data.label and seen.device_of(volume) != d]
-        reasons += [f"the target has another disk labelled {data.label}: {path}" for path in clash]
-        if seen.service(data.service.unit).load == "not-found":
-            reasons.append(f"the target has no {data.service.unit}: it is not one of our images")
-    return reasons
+        return _boot_plan(target)
+    if node.livepeer is None or node.geth is None:
+        return None
+    if any(volume.zone != target.zone for volume in (node.livepeer, node.geth)):
+        return Transfer(observed, target, observed.target_guest).plan()
+    return Move(observed, target, observed.target_guest).plan()
 
 
 def _launch_plan(observed: Observed) -> Plan:

@@ -7,23 +7,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from transcoder import guest, tags
-from transcoder.actions.cloud import AssociateAddress, AttachVolume, DetachVolume, Tag
-from transcoder.actions.guest import CheckVolume, HoldUnits, Mount, Place, ReleaseUnits, SeeDevice, Unmount
-from transcoder.actions.services import StartUnit, StopUnit, WaitGethInSync, WaitLivepeerHealthy, stop_budget
+from transcoder.actions.attachment import AttachVolume
+from transcoder.actions.cloud import AssociateAddress, Tag
+from transcoder.actions.guest import ReleaseUnits
+from transcoder.actions.services import StartUnit, WaitGethInSync, WaitLivepeerHealthy
+from transcoder.actions.volume import CheckVolume, Mount, Place, SeeDevice
 from transcoder.guest import Guest
 from transcoder.layout import GETH, LIVEPEER, VOLUMES, DataVolume
-from transcoder.model import Instance, Volume
-from transcoder.recipes.attach import device_name
+from transcoder.model import Instance
+from transcoder.recipes.devices import names_for
+from transcoder.recipes.leaving import end, fence, last_at_source, leave, prepare, retire_volume
+from transcoder.recipes.obstacles import is_at
 from transcoder.step import Plan, Skip, Step
-from transcoder.world import World
 
 if TYPE_CHECKING:
     from transcoder.recipes.migrate import Observed
 
 
-def is_at(volume: Volume | None, instance: Instance) -> bool:
-    """Tell whether EC2 has a volume at this instance, on its way or there."""
-    return volume is not None and volume.attachment is not None and volume.attachment.instance_id == instance.id
+LAZY = (
+    "{volumes} come from snapshots: EBS fetches each block when it is first read, so the node serves before all is "
+    "loaded, and reads are slow until then; `fab status` says so until it is"
+)
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,8 @@ class Move:
     def plan(self) -> Plan:
         """Put the lanes together."""
         node, source = self.observed.node, self.observed.source
-        hold = HoldUnits(lane="prepare", instance=self.target, units=guest.UNITS, skip=self._skip(self._arrived))
-        fence = self._source_hold()
-        ready = (hold.key, *(step.key for step in fence))
+        ready_target, fenced = prepare(self.observed, self.target, arrived=self._arrived), fence(self.observed)
+        ready = (ready_target[-1].key, *(step.key for step in fenced))
         livepeer, geth = self._lane(LIVEPEER, ready), self._lane(GETH, ready)
         synced = WaitGethInSync(
             lane="geth",
@@ -51,9 +54,16 @@ class Move:
         start_geth = StartUnit(lane="geth", instance=self.target, unit=GETH.service.unit, skip=started)
         address = self._address_lane(self._address_after(livepeer, geth, synced.key))
         before = (livepeer[-1].key, synced.key, *(step.key for step in address))
-        steps = (hold, *fence, *livepeer, *geth, start_geth, synced, *address, *self._node_lane(before))
+        steps = (*ready_target, *fenced, *livepeer, *geth, start_geth, synced, *address, *self._node_lane(before))
         origin = f" from {source.name} ({source.id})" if source else ""
-        return Plan(f"migrate node {node.name}{origin} to {self.target.name} ({self.target.id})", steps)
+        return Plan(f"migrate node {node.name}{origin} to {self.target.name} ({self.target.id})", steps, self._notes())
+
+    def _notes(self) -> tuple[str, ...]:
+        """Say what the operator should know of volumes that were made from a snapshot."""
+        copies = [v.id for v in (self.observed.node.livepeer, self.observed.node.geth) if v and v.snapshot_id]
+        if not copies or self._serving:
+            return ()
+        return (LAZY.format(volumes=" and ".join(copies)),)
 
     def _address_after(self, livepeer: list[Step], geth: list[Step], synced: str) -> tuple[str, ...]:
         """Return what must have ended before the Elastic IP moves.
@@ -63,18 +73,7 @@ class Move:
         """
         if self.observed.settings.ssh.address == "public":
             return (livepeer[-1].key, synced)
-        return (_last_at_source(livepeer), _last_at_source(geth))
-
-    def _source_hold(self) -> list[Step]:
-        """Hold the source's units before the first stop: it costs no downtime there, and a livepeer that is started
-        by anything in between would pull in geth and mount its volume again."""
-        source, seen = self.observed.source, self.observed.source_guest
-        volumes = [self.observed.node.volume(data) for data in VOLUMES]
-        if source is None or seen is None or not any(is_at(volume, source) for volume in volumes):
-            return []
-        return [
-            HoldUnits(lane="source", instance=source, units=guest.UNITS, skip=self._skip(set(guest.UNITS) <= seen.held))
-        ]
+        return (last_at_source(livepeer), last_at_source(geth))
 
     @property
     def _arrived(self) -> bool:
@@ -104,34 +103,27 @@ class Move:
         """Away from the source, over to the target, mounted there."""
         volume = self.observed.node.volume(data)
         assert volume is not None  # noqa: S101 - a missing volume was a reason to refuse
-        leaving = self._leaving(data, volume, ready)
+        leaving = leave(self.observed, data, volume, ready)
         here = self._skip(is_at(volume, self.target) and volume.attached_to(self.target.id))
-        device = device_name(self.observed.settings, data)
+        device, *spares = names_for(self.observed.settings, self.target, data, volume) or ("",)
         mounted = self._skip(self._mounted(data))
-        lane, target = data.role, self.target
+        lane, target, request = data.role, self.target, self.observed.request
+        thorough = request.source_lost or volume.id in request.force_detach
         place = Place(target, volume, data, self.observed.node.name)
         return [
             *leaving,
-            AttachVolume(lane=lane, volume=volume, instance=target, device=device, label=data.label, skip=here),
+            AttachVolume(
+                lane=lane,
+                volume=volume,
+                instance=target,
+                device=device,
+                spares=tuple(spares),
+                label=data.label,
+                skip=here,
+            ),
             SeeDevice(lane=lane, place=place, skip=mounted),
-            CheckVolume(lane=lane, place=place, skip=mounted),
+            CheckVolume(lane=lane, place=place, thorough=thorough, skip=mounted),
             Mount(lane=lane, place=place, skip=mounted),
-        ]
-
-    def _leaving(self, data: DataVolume, volume: Volume, ready: tuple[str, ...]) -> list[Step]:
-        source, seen = self.observed.source, self.observed.source_guest
-        lane = data.role
-        if source is not None and source.state == "stopped" and is_at(volume, source):
-            return [DetachVolume(lane=lane, volume=volume, instance=source, label=data.label, after=ready)]
-        if source is None or seen is None or not is_at(volume, source):
-            return [_Gone(lane=lane, data_role=data.role, skip=Skip.DONE, after=ready)]
-        unit = data.service.unit
-        budget = stop_budget(self.observed.settings, data)
-        stopped = seen.service(unit).active in ("inactive", "failed") and seen.service(unit).main_pid == 0
-        return [
-            StopUnit(lane=lane, instance=source, unit=unit, budget=budget, skip=self._skip(stopped), after=ready),
-            Unmount(lane=lane, instance=source, data=data, skip=self._skip(not seen.mounted(data.mount))),
-            DetachVolume(lane=lane, volume=volume, instance=source, label=data.label),
         ]
 
     def _address_lane(self, after: tuple[str, ...]) -> list[Step]:
@@ -171,9 +163,13 @@ class Move:
         """Tag the source, then the target: its tag as a target goes last of all, since a run goes on by that tag."""
         name, source = self.observed.node.name, self.observed.source
         left = (tags.NODE, tags.ROLE, tags.TARGET_FOR)
-        retired = [self._tag(source, {tags.RETIRED: name}, left, "retired, the node has left", after)] if source else []
+        retired: list[Step] = []
+        if source is not None:
+            retired.append(self._tag(source, {tags.RETIRED: name}, left, "retired, the node has left", after))
         wanted, past = {tags.NODE: name, tags.ROLE: "node"}, (tags.TARGET_FOR, tags.RETIRED)
-        return [*retired, self._tag(self.target, wanted, past, "carries the node", after)]
+        carries = self._tag(self.target, wanted, past, "carries the node", after)
+        retired += [retire_volume("tags", volume, name, (after,)) for volume in self.observed.node.replaced]
+        return [*retired, *end(self.observed.node.livepeer, after, begun=not self._arrived), carries]
 
     def _tag(self, instance: Instance, wanted: Mapping[str, str], remove: tuple[str, ...], why: str, after: str) -> Tag:
         present = tuple(key for key in remove if key in instance.tags)
@@ -188,23 +184,3 @@ class Move:
             skip=self._skip(done),
             after=(after,),
         )
-
-
-def _last_at_source(lane: list[Step]) -> str:
-    """Return the key of the step with which a lane leaves the source."""
-    return next(step.key for step in lane if isinstance(step, DetachVolume | _Gone))
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Gone(Step):
-    """Stands in the plan where the source has nothing left to do for a volume; never runs."""
-
-    data_role: str
-    verb = "leave"
-
-    @property
-    def title(self) -> str:
-        return f"the source has let the {self.data_role} volume go"
-
-    def do(self, world: World) -> None:
-        raise AssertionError("a step that is always skipped was run")

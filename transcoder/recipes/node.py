@@ -21,6 +21,8 @@ class NodeFacts:
     geth: Volume | None
     address: ElasticIp | None
     instances: tuple[Instance, ...]
+    replaced: tuple[Volume, ...] = ()
+    """Volumes still tagged as the node's although a copy has taken their place: a migration was broken off there."""
 
     def volume(self, data: DataVolume) -> Volume | None:
         """Return the node's volume of this role."""
@@ -70,17 +72,27 @@ def observe_node(world: World, name: str) -> NodeFacts:
     """
     environment = {tags.ENVIRONMENT: world.settings.name}
     volumes = world.cloud.volumes(tags={**environment, tags.NODE: name})
+    known = {volume.id for volume in volumes}
     return NodeFacts(
         name=name,
         livepeer=_only(volumes, layout.LIVEPEER, name),
         geth=_only(volumes, layout.GETH, name),
         address=node_address(world, name),
         instances=world.cloud.instances(tags=environment),
+        replaced=tuple(volume for volume in volumes if volume.tags.get(tags.REPLACED_BY) in known),
     )
 
 
+def current(volumes: tuple[Volume, ...], data: DataVolume, node: str) -> list[Volume]:
+    """Return the volumes that claim a role of a node, but for those that another of them has replaced."""
+    wanted = (node, data.role)
+    tagged = [volume for volume in volumes if (volume.tags.get(tags.NODE), volume.tags.get(tags.ROLE)) == wanted]
+    known = {volume.id for volume in tagged}
+    return [volume for volume in tagged if volume.tags.get(tags.REPLACED_BY) not in known]
+
+
 def _only(volumes: tuple[Volume, ...], data: DataVolume, node: str) -> Volume | None:
-    found = [volume for volume in volumes if volume.tags.get(tags.ROLE) == data.role]
+    found = current(volumes, data, node)
     if len(found) > 1:
         raise Refused(
             f"{len(found)} volumes are tagged as the {data.role} volume of node {node}",

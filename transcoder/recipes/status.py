@@ -13,7 +13,7 @@ from transcoder.facts import limits
 from transcoder.facts.geth_rpc import ChainState
 from transcoder.guest import Guest
 from transcoder.model import Instance, Marker, ServiceState, Volume
-from transcoder.recipes.node import NodeFacts
+from transcoder.recipes.node import NodeFacts, current
 from transcoder.world import Host, World
 
 
@@ -86,8 +86,8 @@ def observe(world: World, only: str = "") -> tuple[NodeStatus, ...]:
     nodes = [
         NodeFacts(
             name,
-            next((v for v in volumes if _is(v, name, layout.LIVEPEER.role)), None),
-            next((v for v in volumes if _is(v, name, layout.GETH.role)), None),
+            next(iter(current(volumes, layout.LIVEPEER, name)), None),
+            next(iter(current(volumes, layout.GETH, name)), None),
             next((a for a in addresses if a.tags.get(tags.NODE) == name), None),
             instances,
         )
@@ -95,10 +95,6 @@ def observe(world: World, only: str = "") -> tuple[NodeStatus, ...]:
     ]
     with ThreadPoolExecutor(max_workers=max(1, min(20, len(nodes)))) as pool:
         return tuple(pool.map(lambda node: _status(world, node), nodes))
-
-
-def _is(volume: Volume, node: str, role: str) -> bool:
-    return (volume.tags.get(tags.NODE), volume.tags.get(tags.ROLE)) == (node, role)
 
 
 def _status(world: World, node: NodeFacts) -> NodeStatus:
@@ -148,8 +144,10 @@ def _problems(world: World, node: NodeFacts, machine: Machine | None, lock: str)
         return [f"no instance carries it: invoke launch {option}, or fab attach {option} --instance NAME"]
     where = f"{machine.instance.name} ({machine.instance.id})"
     if machine.guest is None:
-        return [f"{where} {machine.problem}: fab migrate {option} --to new"]
+        way = f"fab migrate {option} --to new" + ("" if machine.instance.state == "stopped" else " --source-lost")
+        return [*_unfinished(node, option), f"{where} {machine.problem}: reboot it, or if it is lost: {way}"]
     problems = [] if not lock else [f"locked: {lock} (broken off? run it again; gone for good? fab unlock {option})"]
+    problems += _unfinished(node, option)
     for data in layout.VOLUMES:
         problems += _volume_problems(node, machine, machine.guest, data)
     if node.address is not None and node.address.instance_id != machine.instance.id:
@@ -164,6 +162,31 @@ def _problems(world: World, node: NodeFacts, machine: Machine | None, lock: str)
     elif machine.livepeer_address and machine.livepeer_address.lower() != expected.lower():
         problems.append(f"livepeer runs as {machine.livepeer_address}, its marker says {expected}: stop it, fab logs")
     return problems + _chain_problems(world, machine)
+
+
+def _unfinished(node: NodeFacts, option: str) -> list[str]:
+    """Say in words that a migration has begun and not ended, where everything is, and the two ways on."""
+    target_id = node.livepeer.tags.get(tags.MOVING_TO, "") if node.livepeer else ""
+    if not target_id:
+        return []
+    target = node.by_id(target_id)
+    name = target.name if target else target_id
+    places = ", ".join(f"the {data.role} volume {_place(node, node.volume(data))}" for data in layout.VOLUMES)
+    back = next((i for i in node.instances if i.tags.get(tags.NODE) == node.name and i.id != target_id), None)
+    return_way = f"; back again: fab migrate {option} --to {back.name}" if back else ""
+    return [
+        f"a migration to {name} has begun and not ended: {places}; "
+        f"on with it: fab migrate {option} --to {name}{return_way}"
+    ]
+
+
+def _place(node: NodeFacts, volume: Volume | None) -> str:
+    if volume is None:
+        return "is missing"
+    if volume.attachment is None:
+        return f"is {volume.state}"
+    holder = node.by_id(volume.attachment.instance_id)
+    return f"is {volume.attachment.state} at {holder.name if holder else volume.attachment.instance_id}"
 
 
 def _volume_problems(node: NodeFacts, machine: Machine, seen: Guest, data: layout.DataVolume) -> list[str]:

@@ -12,10 +12,10 @@ from tests.contract.conftest import LabNone
 from transcoder import settings as settings_module
 from transcoder import tags
 from transcoder.aws import Aws
-from transcoder.errors import Failed, Refused, Unreachable
-from transcoder.model import Instance, Volume
+from transcoder.errors import Failed, NameTaken, NotReady, Refused, Unreachable
+from transcoder.model import Instance, Snapshot, Volume
 from transcoder.settings import ROOT, Settings
-from transcoder.world import LaunchRequest, Lock, SystemClock, VolumeRequest, World
+from transcoder.world import ApiCall, LaunchRequest, Lock, SystemClock, VolumeRequest, World
 
 LOCK = Lock("ada", "laptop", 4711, "2026-01-31T16:00:00+00:00", "fab migrate --to new")
 
@@ -101,6 +101,119 @@ def test_a_volume_of_another_zone_is_an_error_with_ec2s_code(world: World, insta
     volume = created(world, "us-east-1b")
     with pytest.raises(Failed, match=r"InvalidVolume\.ZoneMismatch"):
         world.cloud.attach(volume.id, instance.id, "/dev/sdh")
+
+
+def test_what_is_attached_already_is_not_ready_and_its_name_is_taken(world: World, instance: Instance) -> None:
+    volume, other = created(world), created(world)
+    world.cloud.attach(volume.id, instance.id, "/dev/sdk")
+    world.cloud.attach(volume.id, instance.id, "/dev/sdk")  # on its way there: fine
+    world.wait("attached", lambda: world.cloud.volumes(ids=[volume.id])[0].attached_to(instance.id), 30)
+    with pytest.raises(NotReady, match="VolumeInUse"):
+        world.cloud.attach(volume.id, instance.id, "/dev/sdl")
+    with pytest.raises(NameTaken, match="/dev/sdk is already in use"):
+        world.cloud.attach(other.id, instance.id, "/dev/sdk")
+    with pytest.raises(NotReady, match="VolumeInUse"):
+        world.cloud.delete_volume(volume.id)
+    world.cloud.force_detach(volume.id, instance.id)
+    world.wait("free", lambda: world.cloud.volumes(ids=[volume.id])[0].attachment is None, 30)
+    world.cloud.force_detach(volume.id, instance.id)  # detached already: fine
+    for each in (volume, other):
+        world.cloud.delete_volume(each.id)
+        world.wait("deleted", lambda: not world.cloud.volumes(ids=[each.id]), 30)  # noqa: B023 - called at once
+        world.cloud.delete_volume(each.id)  # deleted already: fine
+
+
+def snapshot_of(world: World, volume: Volume) -> Snapshot:
+    mark = {tags.NODE: "tc009", "contract": str(uuid.uuid4())}
+    begun = world.cloud.create_snapshot(volume.id, mark)
+    assert (begun.volume_id, begun.size_gib, dict(begun.tags)) == (volume.id, volume.size_gib, mark)
+
+    def completed() -> Snapshot | None:
+        return next((each for each in world.cloud.snapshots(tags=mark) if each.state == "completed"), None)
+
+    made = world.wait("completed", completed, 30)
+    assert (made.id, made.progress) == (begun.id, 100)
+    return made
+
+
+def test_a_volume_comes_from_a_snapshot_in_another_zone(world: World) -> None:
+    snapshot = snapshot_of(world, created(world))
+    wanted = VolumeRequest("us-east-1b", 2, "gp2", False, str(uuid.uuid4()), {}, snapshot.id)
+    volume = world.cloud.create_volume(wanted)
+    assert (volume.snapshot_id, volume.zone, volume.size_gib) == (snapshot.id, "us-east-1b", 2)
+    world.cloud.delete_snapshot(snapshot.id)
+    assert world.cloud.snapshots(ids=[snapshot.id]) == ()
+    world.cloud.delete_snapshot(snapshot.id)  # deleted already: fine
+
+
+def test_a_volume_is_never_smaller_than_its_snapshot(world: World) -> None:
+    big = world.cloud.create_volume(VolumeRequest("us-east-1a", 2, "gp2", False, str(uuid.uuid4()), {}))
+    world.wait("available", lambda: world.cloud.volumes(ids=[big.id])[0].state == "available", 30)
+    snapshot = snapshot_of(world, big)
+    with pytest.raises(Failed, match="smaller than snapshot"):
+        world.cloud.create_volume(VolumeRequest("us-east-1a", 1, "gp2", False, "t", {}, snapshot.id))
+
+
+def test_a_snapshot_is_copied_and_carries_its_tags(world: World) -> None:
+    original, mark = snapshot_of(world, created(world)), {"contract": str(uuid.uuid4())}
+    copy = world.cloud.copy_snapshot(original.id, world.settings.aws.region, mark)
+    assert copy.id != original.id
+
+    def completed() -> bool:
+        return any(each.state == "completed" for each in world.cloud.snapshots(ids=[copy.id], tags=mark))
+
+    world.wait("completed", completed, 30)
+
+
+def test_an_instance_is_stopped_and_stopping_it_again_is_fine(world: World) -> None:
+    made = launched(world, "contract-stop")
+    world.cloud.stop(made.id)
+    world.wait("stopped", lambda: world.cloud.instances(ids=[made.id])[0].state == "stopped", 30)
+    world.cloud.stop(made.id, force=True)
+    assert world.cloud.instances(ids=[made.id])[0].state == "stopped"
+    world.cloud.terminate(made.id)
+
+
+def calls_of_a_migration(world: World, volume: Volume, instance: Instance, snapshot: Snapshot) -> list[ApiCall]:
+    """Return the calls that plans are made of, as boto3 takes them."""
+    attachment = {"VolumeId": volume.id, "InstanceId": instance.id}
+    tag = {"Resources": [volume.id], "Tags": [{"Key": "a", "Value": "b"}]}
+    return [
+        ApiCall("AttachVolume", {**attachment, "Device": "/dev/sdm"}),
+        ApiCall("DetachVolume", attachment),
+        ApiCall("CreateVolume", {"AvailabilityZone": "us-east-1a", "Size": 1, "VolumeType": "gp2"}),
+        ApiCall("DeleteVolume", {"VolumeId": volume.id}),
+        ApiCall("CreateSnapshot", {"VolumeId": volume.id}),
+        ApiCall("CopySnapshot", {"SourceRegion": "us-east-1", "SourceSnapshotId": snapshot.id}),
+        ApiCall("DeleteSnapshot", {"SnapshotId": snapshot.id}),
+        ApiCall("CreateTags", tag),
+        ApiCall("DeleteTags", tag),
+        ApiCall("StopInstances", {"InstanceIds": [instance.id]}),
+        ApiCall("TerminateInstances", {"InstanceIds": [instance.id]}),
+        ApiCall("AllocateAddress", {"Domain": "vpc"}),
+        ApiCall("AssociateAddress", {"AllocationId": "eipalloc-0123456789abcdef0", "InstanceId": instance.id}),
+        ApiCall("CreateSecurityGroup", {"GroupName": "trial", "Description": "trial"}),
+        ApiCall("RunInstances", {"ImageId": instance.image_id, "MinCount": 1, "MaxCount": 1}),
+    ]
+
+
+def test_trying_a_call_changes_nothing_and_finds_nothing_against_it(world: World, instance: Instance) -> None:
+    volume = created(world)
+    snapshot = snapshot_of(world, volume)
+
+    def state() -> tuple[object, ...]:
+        cloud = world.cloud
+        return cloud.instances(), cloud.volumes(), cloud.addresses(), cloud.snapshots()
+
+    before = state()
+    for call in calls_of_a_migration(world, volume, instance, snapshot):
+        assert world.cloud.denial(call) == "", call.action
+        assert state() == before, call.action
+
+
+def test_actions_of_ssm_cannot_be_tried_and_are_not_denied(world: World) -> None:
+    assert world.cloud.denial(ApiCall("PutParameter", {"Name": "x", "Value": "y", "Type": "String"})) == ""
+    assert world.cloud.lock_holder("x") is None
 
 
 def test_tags_are_set_and_removed(world: World) -> None:

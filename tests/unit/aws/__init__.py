@@ -1,0 +1,1 @@
+"""The library's EC2 against scripted answers: errors, retries, lost answers."""

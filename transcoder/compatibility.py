@@ -1,0 +1,47 @@
+"""Can this image go on with the data that another one has written? Pure.
+
+The layouts are those of go-livepeer's source (cmd/livepeer, common/db.go) by release: the keystore lies below a
+directory of the network's name in 0.3.2 to 0.4.0 only, and the database is called lpdb.sqlite3 from v0.5.3 on.
+"""
+
+from __future__ import annotations
+
+from transcoder.facts.release import Release, Version, shown
+
+LAYOUTS: tuple[tuple[Version, str, str], ...] = (
+    ((0, 0, 0), "<datadir>/keystore", "lp.sqlite3"),
+    ((0, 3, 2), "<datadir>/<network>/keystore", "lp.sqlite3"),
+    ((0, 5, 0), "<datadir>/keystore", "lp.sqlite3"),
+    ((0, 5, 3), "<datadir>/keystore", "lpdb.sqlite3"),
+)
+"""From which livepeer on: where the keys are, and what the database is called."""
+
+
+def layout_of(livepeer: Version) -> tuple[str, str]:
+    """Return where a livepeer has its keys, and its database's name."""
+    return next((keys, database) for since, keys, database in reversed(LAYOUTS) if livepeer >= since)
+
+
+def incompatible(written_by: Release, image: Release) -> tuple[str, ...]:
+    """Return why ``image`` cannot go on with what ``written_by`` has written; nothing when it can."""
+    reasons = []
+    before, after = layout_of(written_by.livepeer), layout_of(image.livepeer)
+    if before[0] != after[0]:
+        reasons.append(
+            f"livepeer {shown(image.livepeer)} looks for its keys in {after[0]}, {shown(written_by.livepeer)} has them "
+            f"in {before[0]}: it would make a new account"
+        )
+    if before[1] != after[1]:
+        reasons.append(
+            f"livepeer {shown(image.livepeer)} calls its database {after[1]}, {shown(written_by.livepeer)} "
+            f"{before[1]}: it would begin an empty one"
+        )
+    if image.livepeer < written_by.livepeer and before == after:
+        reasons.append(f"livepeer would go back from {shown(written_by.livepeer)} to {shown(image.livepeer)}")
+    if image.geth < written_by.geth:
+        reasons.append(
+            f"geth would go back from {shown(written_by.geth)} to {shown(image.geth)}: its chain data do not"
+        )
+    if written_by.network and image.network and written_by.network != image.network:
+        reasons.append(f"the image is for the network {image.network}, the data are of {written_by.network}")
+    return tuple(reasons)
