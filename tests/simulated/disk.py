@@ -136,6 +136,9 @@ class Disk:
         return twin
 
 
+_uuids = itertools.count(1)
+
+
 def ext4(label: str, tree: dict[str, Entry] | None = None) -> FileSystem:
     """Return an ext4 as it is right after ``mkfs``, and with ``tree`` in it."""
     own = {"/lost+found": Entry(0o700, 0, 0), **(tree or {})}

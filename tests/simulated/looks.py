@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 
 from tests.simulated.clock import START
-from tests.simulated.disk import Disk, Entry
+from tests.simulated.disk import Disk, Entry, FileSystem
 from tests.simulated.machine import BLOCK_TIME, GETH_ANSWERS, GETH_PEERS, LIVEPEER_ANSWERS, Machine, Unit
 from tests.unit.facts.recorded import recorded
 from transcoder.actions.services import GETH_RPC, LIVEPEER_API
@@ -19,6 +19,7 @@ Answer = tuple[int, str]
 Args = tuple[str, ...]
 RECORDED_BOOT = 1_800_000_000.0
 LISTING_FIELDS = "%f\\n"
+ROOT = FileSystem("ext4", "cloudimg-rootfs", "3ea4c4b6-1d0f-4bd6-8b0e-0f8a2f0f1c11")
 RELEASE = "/etc/transcoder/release.json"
 
 
@@ -39,35 +40,21 @@ def entry_at(machine: Machine, path: str) -> Entry | None:
 
 def run_lsblk(machine: Machine, argv: Args) -> Answer:
     assert argv == lsblk.COMMAND, argv
-    rows = [_row("/dev/nvme0n1", 32 * 1024**3, "vol0root", "ext4", "cloudimg-rootfs", "/", ROOT_UUID)]
+    rows = [_row("/dev/nvme0n1", 32 * 1024**3, "vol0root", ROOT, "/")]
     for volume_id, device in machine.devices.items():
         disk, serial = machine.cloud.disks[volume_id], machine.serial_of(volume_id)
         fs = disk.filesystem
         target = next((at for at, mounted in machine.mounts.items() if mounted == volume_id), None)
-        rows.append(
-            _row(
-                device,
-                disk.size,
-                serial,
-                fs.type if fs else None,
-                (fs.label if fs else None) or None,
-                target,
-                fs.uuid if fs else None,
-            )
-        )
+        rows.append(_row(device, disk.size, serial, fs, target))
     # util-linux 2.31: every number is text, what is not there is null
     return 0, json.dumps({"blockdevices": rows}, indent=3)
 
 
-ROOT_UUID = "11111111-2222-4333-8444-555555555555"
-
-
-def _row(
-    name: str, size: int, serial: str | None, fstype: str | None, label: str | None, at: str | None, uuid: str | None
-) -> object:
+def _row(name: str, size: int, serial: str | None, fs: FileSystem | None, at: str | None) -> object:
+    known = {"fstype": fs.type, "label": fs.label or None, "uuid": fs.uuid} if fs else {}
     return {
-        **{"name": name, "size": str(size), "serial": serial, "fstype": fstype, "label": label, "uuid": uuid},
-        **{"mountpoint": at, "type": "disk"},
+        **{"name": name, "size": str(size), "serial": serial, "fstype": None, "label": None, "uuid": None},
+        **{**known, "mountpoint": at, "type": "disk"},
     }
 
 

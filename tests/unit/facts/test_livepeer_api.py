@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.facts.recorded import recorded
 from transcoder.errors import Failed
-from transcoder.facts.livepeer_api import ETH_ADDR, command, parse_eth_addr, parse_status
+from transcoder.facts.livepeer_api import ETH_ADDR, command, parse_eth_addr, parse_round, parse_status
 
 
 def test_the_status_tells_node_id_and_streams() -> None:
@@ -51,3 +51,24 @@ def test_what_is_no_status_is_an_error(body: str) -> None:
 
 def test_the_command_asks_on_loopback() -> None:
     assert command(ETH_ADDR)[-1] == "http://127.0.0.1:8935/ethAddr"
+
+
+INFO = '{"Address": "0x1", "LastRewardRound": 1207, "Active": true, "DelegatedStake": 123456789012345678901234}'
+
+
+def test_the_reward_of_a_round_is_pending_until_it_is_called() -> None:
+    assert parse_round("1208\n", "true", INFO).reward_pending
+    assert not parse_round("1207", "true", INFO).reward_pending
+
+
+@pytest.mark.parametrize(("initialized", "info"), [("false", INFO), ("true", INFO.replace("true", "false"))])
+def test_a_round_without_a_reward_to_come_is_not_pending(initialized: str, info: str) -> None:
+    assert not parse_round("1208", initialized, info).reward_pending
+
+
+@pytest.mark.parametrize(
+    "bodies", [("", "true", INFO), ("1208", "", INFO), ("1208", "true", ""), ("x", "true", INFO), ("1", "yes", INFO)]
+)
+def test_a_round_that_cannot_be_told_is_an_error(bodies: tuple[str, str, str]) -> None:
+    with pytest.raises(Failed, match="livepeer API"):
+        parse_round(*bodies)
