@@ -197,6 +197,91 @@ def lab_shell(_context: Context, env: str = "", instance: str = "") -> None:
     raise Exit(code=show.shell(app.settings(env), instance))
 
 
+@app.task(
+    positional=["name", "switch"],
+    help={
+        "name": "the fault; invoke lab.faults lists them",
+        "switch": "on or off; twice is as good as once, and off without options ends all of that name",
+        "env": ENV,
+        "instance": "a Name or an instance id",
+        "volume": "livepeer, geth or a volume id",
+        "device": "a device name, such as /dev/sdg",
+        "action": "an action of EC2 or SSM, such as DetachVolume",
+        "code": "an error code of AWS, or ConnectionReset: the call takes effect, its answer is lost",
+        "nth": "the first call that is hit",
+        "count": "how many",
+        "share": "0 to 1",
+        "seed": "of the dice",
+        "seconds": "how long, how old or how far",
+        "step": "key of a step, such as livepeer/detach",
+        "at": "begin or end of that step",
+        "after": "seconds after that",
+        "journal": "the operator's journal (default: the environment's)",
+        "unit": "a service",
+        "severity": "severe or mild",
+        "no-serial": "disks without serial numbers, as on Xen",
+        "hold": "nothing may set it right again",
+        "lasts": "seconds after which it ends by itself",
+        "json": JSON,
+    },
+)
+def lab_fault(
+    _context: Context,
+    name: str,
+    switch: str,
+    env: str = "",
+    instance: str = "",
+    volume: str = "",
+    device: str = "",
+    action: str = "",
+    code: str = "",
+    nth: str = "",
+    count: str = "",
+    share: str = "",
+    seed: str = "",
+    seconds: str = "",
+    step: str = "",
+    at: str = "",
+    after: str = "",
+    journal: str = "",
+    unit: str = "",
+    severity: str = "",
+    no_serial: bool = False,
+    hold: bool = False,
+    lasts: str = "",
+    json: bool = False,
+) -> None:
+    """
+    Break something in the lab, or mend it. Which options a fault takes: invoke lab.faults.
+
+    Examples:
+        invoke lab.fault power_off on --instance tc001
+        invoke lab.fault partition on --instance tc001 --lasts 60
+        invoke lab.fault api_error on --action DetachVolume --code UnauthorizedOperation
+        invoke lab.fault stuck_attaching on --volume livepeer
+        invoke lab.fault kill_operator on --step livepeer/detach
+        invoke lab.fault power_off off
+    """
+    given = {key: value for key, value in locals().items() if key not in ("_context", "name", "switch", "env", "json")}
+    from lab.faults import show
+
+    show.switch(app.settings(env), name, switch, given, as_json=json)
+
+
+@app.task(help={"env": ENV, "json": JSON})
+def lab_faults(_context: Context, env: str = "", json: bool = False) -> None:
+    """
+    List the faults of the lab with their options, and those that are on.
+
+    Examples:
+        invoke lab.faults
+        invoke lab.faults --json
+    """
+    from lab.faults import show
+
+    show.faults(app.settings(env), as_json=json)
+
+
 namespace = Collection(bake_ami, launch, terminate)
 lab = Collection("lab")
 for _task, _name in (
@@ -205,6 +290,8 @@ for _task, _name in (
     (lab_down, "down"),
     (lab_logs, "logs"),
     (lab_shell, "shell"),
+    (lab_fault, "fault"),
+    (lab_faults, "faults"),
 ):
     lab.add_task(_task, name=_name)
 namespace.add_collection(lab)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,9 +31,9 @@ class Authority:
         """What a machine must trust."""
         return self.certificate_file.read_bytes()
 
-    def server_context(self, region: str, directory: Path) -> ssl.SSLContext:
-        """Return a TLS context for the AWS endpoints of a region, with a fresh certificate kept in ``directory``."""
-        certificate, key = self._issue(endpoint_names(region))
+    def server_context(self, regions: Sequence[str], directory: Path) -> ssl.SSLContext:
+        """Return a TLS context for the AWS endpoints of regions, with a fresh certificate kept in ``directory``."""
+        certificate, key = self._issue(endpoint_names(*regions))
         chain = directory / "endpoint.pem"
         _write_private(chain, key + certificate)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -68,9 +69,10 @@ def ensure(cache_directory: Path) -> Authority:
     return authority
 
 
-def endpoint_names(region: str) -> list[str]:
-    """Return the names that AWS endpoints of a region have. A wildcard stands for one label only (RFC 6125)."""
-    return [f"*.{DOMAIN}", f"*.{region}.{DOMAIN}", f"*.s3.{DOMAIN}", f"*.s3.{region}.{DOMAIN}"]
+def endpoint_names(*regions: str) -> list[str]:
+    """Return the names that AWS endpoints of regions have. A wildcard stands for one label only (RFC 6125)."""
+    domains = [DOMAIN, *(f"{region}.{DOMAIN}" for region in regions)]
+    return [*(f"*.{domain}" for domain in domains), *(f"*.s3.{domain}" for domain in domains)]
 
 
 def _self_signed() -> tuple[bytes, bytes]:

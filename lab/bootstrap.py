@@ -1,4 +1,4 @@
-"""What an account has before anybody asks: a default VPC with one subnet a zone, and the operator's key pair."""
+"""What an account has before anybody asks, in each region: a default VPC with one subnet a zone, the operator's key."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from lab.cloud import Cloud
 from lab.command import run
 from lab.configuration import INSTANCES
+from transcoder.errors import Refused
 
 
 class Bootstrap:
@@ -18,12 +19,29 @@ class Bootstrap:
         self.cloud = cloud
 
     def account(self, public_key: bytes) -> None:
-        """Replace moto's default VPC by one that is the lab's bridge, and import the operator's key."""
-        backend, configuration = self.cloud.backend, self.cloud.configuration
+        """Replace moto's default VPCs by ones that are the lab's bridge, and import the operator's key.
+
+        :raises Refused: the second region does not have the zones that it should.
+        """
+        for backend in self.cloud.backends:
+            self._check_zones(backend)
+            self._region(backend, public_key)
+
+    def _check_zones(self, backend: Any) -> None:
+        wanted = self.cloud.configuration.zones_of(backend.region_name)
+        known = [zone.name for zone in backend.describe_availability_zones()]
+        if missing := [zone for zone in wanted if zone not in known]:
+            raise Refused(
+                f"region {backend.region_name} has no zone {', '.join(missing)}; it has {', '.join(known)}",
+                hint="choose another region in [lab]",
+            )
+
+    def _region(self, backend: Any, public_key: bytes) -> None:
+        configuration = self.cloud.configuration
         self._drop_default_vpc(backend)
         vpc = backend.create_vpc(configuration.network, is_default=True)
         backend.default_vpc = vpc
-        for zone in configuration.zones:
+        for zone in configuration.zones_of(backend.region_name):
             subnet = backend.create_subnet(vpc.id, str(configuration.zone_network(zone)), availability_zone=zone)
             subnet.default_for_az = True
             subnet.map_public_ip_on_launch = False

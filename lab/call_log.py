@@ -62,13 +62,13 @@ def action_of(environ: Mapping[str, Any], body: bytes) -> str:
     """Return the API action of a request: of its target header, its form, or else its method and path."""
     if target := environ.get("HTTP_X_AMZ_TARGET"):
         return str(target).rsplit(".", 1)[-1]
-    fields = dict(_fields(environ, body))
+    fields = dict(fields_of(environ, body))
     return fields.get("Action") or f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')}"
 
 
 def resources_of(environ: Mapping[str, Any], body: bytes) -> Iterator[tuple[str, str]]:
     """Yield the parameters that name resources: ids, names of keys and the like; never what could be a value."""
-    for key, value in _fields(environ, body):
+    for key, value in fields_of(environ, body):
         if RESOURCE_ID.match(value) or key in NAMING_KEYS:
             yield key, value
 
@@ -84,7 +84,8 @@ def error_of(status: str, answer: bytes) -> str:
     return kind.rsplit("#", 1)[-1] or status
 
 
-def _fields(environ: Mapping[str, Any], body: bytes) -> list[tuple[str, str]]:
+def fields_of(environ: Mapping[str, Any], body: bytes) -> list[tuple[str, str]]:
+    """Return the plain fields of a request: of its form, its JSON, or its query."""
     kind = str(environ.get("CONTENT_TYPE", ""))
     if kind.startswith("application/x-www-form-urlencoded"):
         return parse_qsl(body.decode("utf-8", "replace"))

@@ -10,6 +10,7 @@ from typing import Any
 
 from lab.configuration import LabConfiguration, Latencies
 from lab.drivers import MachineDriver
+from lab.faults.seams import Seams
 from lab.hooks import ec2_backend
 
 log = logging.getLogger("lab")
@@ -29,6 +30,8 @@ class Cloud:
         self.parameters: Mapping[str, Any] = {}
         """Parameters of the EC2 request that is being answered; empty for other services and for jobs."""
         self.closing = threading.Event()
+        self.seams = Seams()
+        self._region = configuration.region
         self._bookkeeping = False
         self._jobs: set[threading.Thread] = set()
 
@@ -39,8 +42,20 @@ class Cloud:
 
     @property
     def backend(self) -> Any:
-        """moto's live EC2 of the lab's region."""
-        return ec2_backend(self.configuration.region)
+        """moto's live EC2 of the region that the current request is for; of the first region when there is none.
+
+        A job works on the backend of its own instance or snapshot.
+        """
+        return ec2_backend(self._region)
+
+    @property
+    def backends(self) -> tuple[Any, ...]:
+        """moto's live EC2 of every region of the lab."""
+        return tuple(ec2_backend(region) for region in self.configuration.regions)
+
+    def instances(self) -> list[Any]:
+        """Return the instances of every region."""
+        return [instance for backend in self.backends for instance in backend.all_instances()]
 
     @property
     def bookkeeping(self) -> bool:
@@ -57,13 +72,17 @@ class Cloud:
             self._bookkeeping = before
 
     @contextmanager
-    def request(self, parameters: Mapping[str, Any]) -> Iterator[None]:
-        """Make ``parameters`` those of the current request. The caller holds the lock."""
-        before, self.parameters = self.parameters, parameters
+    def request(self, parameters: Mapping[str, Any], region: str = "") -> Iterator[None]:
+        """Make these the parameters and the region of the current request, by default the first region.
+
+        The caller holds the lock.
+        """
+        before = self.parameters, self._region
+        self.parameters, self._region = parameters, region or self.configuration.region
         try:
             yield
         finally:
-            self.parameters = before
+            self.parameters, self._region = before
 
     def wait(self, seconds: float) -> bool:
         """Wait, in a job. Return False when the lab is going down and the job must end."""

@@ -14,6 +14,7 @@ from typing import Any
 from lab import kept_images, leftovers, lifecycle
 from lab.configuration import LabConfiguration, parse
 from lab.daemon import LOG_FILE, Ready
+from lab.faults.seams import OBSERVER
 from lab.lifecycle import POLL_SECONDS, Progress, read_ready
 from lab.namespace import NAMESPACES
 from lab.standins.build import build as build_standins
@@ -59,6 +60,7 @@ class Status:
     volumes: tuple[Mapping[str, Any], ...] = ()
     addresses: tuple[Mapping[str, Any], ...] = ()
     images: tuple[Mapping[str, Any], ...] = ()
+    faults: tuple[Mapping[str, Any], ...] = ()
 
 
 def up(settings: Settings, progress: Progress) -> Up:
@@ -95,7 +97,8 @@ def status(settings: Settings) -> Status:
     if ready is None:
         return Status(None)
     ec2 = _client(configuration)
-    known = json.loads(_fetch(f"{configuration.endpoint_url}/lab/status"))["machines"]
+    told = json.loads(_fetch(f"{configuration.endpoint_url}/lab/status"))
+    known = told["machines"]
     reservations = ec2.describe_instances()["Reservations"]
     instances = [instance for reservation in reservations for instance in reservation["Instances"]]
     machines = [_machine(ec2, instance, known[instance["InstanceId"]]) for instance in instances]
@@ -105,6 +108,7 @@ def status(settings: Settings) -> Status:
         volumes=tuple(ec2.describe_volumes()["Volumes"]),
         addresses=tuple(ec2.describe_addresses()["Addresses"]),
         images=tuple(ec2.describe_images(Owners=["self"])["Images"]),
+        faults=tuple(told["faults"]),
     )
 
 
@@ -220,7 +224,7 @@ def _client(configuration: LabConfiguration) -> Any:
         "ec2",
         region_name=configuration.region,
         endpoint_url=configuration.endpoint_url,
-        aws_access_key_id="lab",
+        aws_access_key_id=OBSERVER,  # no fault of the API is in the way
         aws_secret_access_key="lab",  # noqa: S106 - the lab takes any
     )
 

@@ -15,8 +15,8 @@ INSTANCES = range(10, 120)
 """Host numbers of the bridge's network that instances get."""
 ELASTIC = range(160, 251)
 """Host numbers of the lab's network that are Elastic IPs and public addresses."""
-ZONE_SPLIT = 64
-"""First host number of the second zone: the bridge's /25 is .0/26 for the first zone, .64/26 for the second."""
+ZONE_PREFIX = {1: 26, 2: 27}
+"""How long a zone's prefix is, by the number of regions: the bridge's /25 is parted equally among all zones."""
 
 
 class Table(BaseModel):
@@ -37,6 +37,9 @@ class Latencies(Table):
     """From the API's ``attached`` until the guest sees the device."""
     volume_create: float = Field(default=0.0, ge=0)
     snapshot: float = Field(default=0.0, ge=0)
+    """From CreateSnapshot or CopySnapshot until ``completed``, where all blocks are new."""
+    snapshot_incremental: float = Field(default=0.0, ge=0)
+    """The same where an earlier snapshot of the volume has most of the blocks already."""
     stop: float = Field(default=0.0, ge=0)
     terminate: float = Field(default=0.0, ge=0)
     associate_address: float = Field(default=0.0, ge=0)
@@ -52,13 +55,15 @@ PROFILES: Mapping[str, Latencies] = {
         detach=0.5,
         volume_create=0.3,
         snapshot=0.5,
+        snapshot_incremental=0.3,
         stop=0.2,
         terminate=0.2,
         associate_address=0.3,
         guest_device=0.2,
     ),
     # From published figures: attach and detach "most 1-4 s" (aws-ebs-csi-driver), create median 1.5 s, pending to
-    # running 17 s (daemonology), status checks within minutes; a stop is 2-5 min where the guest is slow.
+    # running 17 s (daemonology), status checks within minutes; a stop is 2-5 min where the guest is slow. A snapshot
+    # takes as long as its changed blocks; hours for a large first one, so these two are for volumes of the lab's size.
     "ec2": Latencies(
         pending_to_running=17.0,
         status_checks=60.0,
@@ -66,6 +71,7 @@ PROFILES: Mapping[str, Latencies] = {
         detach=2.0,
         volume_create=1.5,
         snapshot=30.0,
+        snapshot_incremental=5.0,
         stop=30.0,
         terminate=20.0,
         associate_address=2.0,
@@ -95,6 +101,11 @@ class LabConfiguration(Table):
     """How long a guest may take to shut down before its power is cut."""
     region: str = "us-east-1"
     zones: tuple[str, str] = ("us-east-1a", "us-east-1b")
+    second_region: str = Field(default="", pattern=r"^([a-z]{2}(-[a-z]+)+-[0-9])?$")
+    """Another region of the same account, at the same endpoint and on the same network; empty: there is none.
+
+    Its zones are a and b. It starts without an image: one is copied there, as on EC2.
+    """
     stock_images: tuple[str, ...] = Field(default=("ubuntu-18.04", "debian-12"), min_length=1)
     """Names known to ``lab/base_image.py``; the first that can be made here becomes the stock AMI."""
     key_name: str = "lab"
@@ -119,6 +130,8 @@ class LabConfiguration(Table):
         strangers = [zone for zone in self.zones if not zone.startswith(self.region)]
         if strangers or len(set(self.zones)) != len(self.zones):
             raise ValueError(f"zones {', '.join(self.zones)} must be two different zones of region {self.region}")
+        if self.second_region == self.region:
+            raise ValueError(f"second_region {self.second_region} must be another region than the first")
         return self
 
     @property
@@ -130,6 +143,15 @@ class LabConfiguration(Table):
     def latencies(self) -> Latencies:
         """The latencies of the chosen profile."""
         return self.profiles[self.latency]
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """The regions: one, or two."""
+        return (self.region, self.second_region) if self.second_region else (self.region,)
+
+    def zones_of(self, region: str) -> tuple[str, ...]:
+        """Return the zones of one of the lab's regions."""
+        return self.zones if region == self.region else (f"{region}a", f"{region}b")
 
     @property
     def state_directory(self) -> Path:
@@ -177,7 +199,9 @@ class LabConfiguration(Table):
 
     def zone_network(self, zone: str) -> ipaddress.IPv4Network:
         """Return the part of the bridge's network that a zone's subnet has."""
-        return list(self.bridge_network.subnets(new_prefix=26))[self.zones.index(zone)]
+        zones = [each for region in self.regions for each in self.zones_of(region)]
+        parts = self.bridge_network.subnets(new_prefix=ZONE_PREFIX[len(self.regions)])
+        return list(parts)[zones.index(zone)]
 
 
 def parse(table: Mapping[str, Any], source: str) -> LabConfiguration:

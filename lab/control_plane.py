@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-from xml.sax.saxutils import escape
 
 import moto.settings
 from moto.ec2.models import ec2_backends
@@ -17,12 +16,16 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 
 from lab import kept_images, reconcile
 from lab.bootstrap import Bootstrap
-from lab.call_log import CallLog
+from lab.call_log import CallLog, action_of, fields_of, service_of
 from lab.cloud import Cloud
 from lab.configuration import LabConfiguration
 from lab.drivers import MachineDriver, StockImage
+from lab.faults import answers
+from lab.faults.seams import Asked, Verdict, asked_by
+from lab.faults.switchboard import FAULTS_PATH, Switchboard, describe
 from lab.hooks import ACCOUNT_ID, Hooks, ec2_error
 from lab.reconcile.keeping import Keeping
+from lab.strict.requests import check_exists
 
 log = logging.getLogger("lab")
 
@@ -41,6 +44,7 @@ class ControlPlane:
         self._reconciler = reconcile.install(self.cloud, self.hooks)
         self.hooks.wrap(EC2Response, "call_action", self._with_parameters)
         self.hooks.wrap(EC2Response, "create_tags", self._tag)
+        self.faults = Switchboard(self.cloud, self._reconciler)
         self._keeping = Keeping(self.cloud, kept_images.of_lab(configuration))
         self._stock_id = ""
         self.restored: tuple[str, ...] = ()
@@ -75,6 +79,10 @@ class ControlPlane:
         started, body = time.monotonic(), _read(environ)
         if environ.get("PATH_INFO") == STATUS_PATH:
             return self._status(start_response)
+        if environ.get("PATH_INFO") == FAULTS_PATH:
+            return self._switch_faults(environ, body, start_response)
+        asked = asked_of(environ, body)
+        verdict = self.cloud.seams.judge(asked)
         answered: dict[str, Any] = {}
 
         def start(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
@@ -82,14 +90,32 @@ class ControlPlane:
 
         with self.cloud.lock:
             try:
-                answer = b"".join(self._application(environ, start))
-                self._reconciler.wires.refresh()
+                answer = self._answer(environ, asked, verdict, start)
             except Exception as error:  # moto leaves the HTML of a traceback, which no SDK can read
                 log.exception("a request failed")
                 status, headers, answer = failure(environ, error)
                 answered = {"status": status, "headers": headers}
+        if verdict.lost:
+            self._calls.write(environ, body, answers.LOST, b"", started)
+            raise ConnectionAbortedError("a fault of the lab: done, but the answer is lost")
         self._calls.write(environ, body, answered["status"], answer, started)
         start_response(answered["status"], answered["headers"])
+        return [answer]
+
+    def _answer(self, environ: dict[str, Any], asked: Asked, verdict: Verdict, start: StartResponse) -> bytes:
+        """Let moto answer, as far as no fault is in the way. The caller holds the lock."""
+        if verdict.code:
+            status, headers, answer = answers.error(environ, verdict.code, answers.text_of(verdict.code))
+            start(status, headers)
+            return answer
+        with self.cloud.seams.view(asked):
+            answer = b"".join(self._application(environ, start))
+        self._reconciler.wires.refresh()
+        return answer
+
+    def _switch_faults(self, environ: dict[str, Any], body: bytes, start_response: StartResponse) -> list[bytes]:
+        status, answer = self.faults.answer(environ["REQUEST_METHOD"], str(environ.get("REMOTE_ADDR", "")), body)
+        start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(answer)))])
         return [answer]
 
     def close(self) -> None:
@@ -101,12 +127,12 @@ class ControlPlane:
         self._calls.close()
 
     def _with_parameters(self, original: Any, response: Any) -> Any:
-        with self.cloud.request(dict(response.params or {})):
+        with self.cloud.request(dict(response.params or {}), response.region):
             return original(response)
 
     def _tag(self, original: Any, response: Any) -> Any:
         """Refuse to tag what does not exist, and tags that are AWS's own."""
-        backend, parameters = self.cloud.backend, self.cloud.parameters
+        backend, parameters = response.ec2_backend, self.cloud.parameters
         for resource_id in parameters.get("Resources") or []:
             check_exists(backend, str(resource_id))
         for tag in parameters.get("Tags") or []:
@@ -122,24 +148,17 @@ class ControlPlane:
                     "impaired": bool(getattr(instance, "lab_impaired", False)),
                     "reason": instance.state_reason.message,
                 }
-                for instance in self.cloud.backend.all_instances()
+                for instance in self.cloud.instances()
             }
         start_response("200 OK", [("Content-Type", "application/json")])
-        return [json.dumps({"machines": machines}).encode()]
+        faults = [describe(each) for each in self.faults.active()]
+        return [json.dumps({"machines": machines, "faults": faults}).encode()]
 
 
-def check_exists(backend: Any, resource_id: str) -> None:
-    """Refuse an id of an instance, volume, snapshot, image or Elastic IP that is not there."""
-    prefix = resource_id.rsplit("-", 1)[0]
-    known: dict[str, tuple[Callable[[], Iterable[str]], str]] = {
-        "i": (lambda: [instance.id for instance in backend.all_instances()], "InvalidInstanceID.NotFound"),
-        "vol": (lambda: backend.volumes, "InvalidVolume.NotFound"),
-        "snap": (lambda: backend.snapshots, "InvalidSnapshot.NotFound"),
-        "ami": (lambda: backend.amis, "InvalidAMIID.NotFound"),
-        "eipalloc": (lambda: [a.allocation_id for a in backend.addresses], "InvalidAllocationID.NotFound"),
-    }
-    if prefix in known and resource_id not in known[prefix][0]():
-        raise ec2_error(known[prefix][1], f"The ID '{resource_id}' does not exist")
+def asked_of(environ: Mapping[str, Any], body: bytes) -> Asked:
+    """Return a request as the faults see it."""
+    authorization = str(environ.get("HTTP_AUTHORIZATION", ""))
+    return asked_by(service_of(environ), action_of(environ, body), dict(fields_of(environ, body)), authorization)
 
 
 def failure(environ: Mapping[str, Any], error: Exception) -> tuple[str, list[tuple[str, str]], bytes]:
@@ -151,14 +170,7 @@ def failure(environ: Mapping[str, Any], error: Exception) -> tuple[str, list[tup
     status = "400 Bad Request" if lacking else "500 Internal Server Error"
     code = "UnsupportedOperation" if lacking else "InternalError"
     text = f"{'The lab does not do this' if lacking else type(error).__name__}: {error}"
-    if str(environ.get("CONTENT_TYPE", "")).startswith("application/x-amz-json"):
-        answer = json.dumps({"__type": code, "message": text}).encode()
-        return status, [("Content-Type", "application/x-amz-json-1.1")], answer
-    xml = (
-        f"<?xml version='1.0' encoding='UTF-8'?><Response><Errors><Error><Code>{code}</Code>"
-        f"<Message>{escape(text)}</Message></Error></Errors><RequestID>lab</RequestID></Response>"
-    )
-    return status, [("Content-Type", "text/xml;charset=UTF-8")], xml.encode()
+    return answers.error(environ, code, text, status)
 
 
 def _read(environ: dict[str, Any]) -> bytes:

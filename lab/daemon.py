@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from socketserver import TCPServer
 
-from lab import authority, bootstrap, metadata, serving
+from lab import authority, bootstrap, metadata, ntp, serving
 from lab.configuration import LabConfiguration, parse
 from lab.control_plane import ControlPlane
 from lab.drivers import MachineDriver
@@ -124,9 +124,11 @@ class Daemon:
         service = metadata.Metadata(metadata.finder(plane.cloud))
         listening = driver.network.listen(metadata.ADDRESS, METADATA_PORT)
         self._serve(stack, serving.SocketServer(listening, metadata.handler(service)), "metadata")
+        bound = driver.network.bind_datagrams(ntp.ADDRESS, ntp.PORT)
+        self._serve(stack, ntp.TimeServer(bound), "time")
         secure = serving.EndpointServer(driver.network.listen(configuration.gateway, HTTPS_PORT), plane)
         trusted = authority.ensure(configuration.cache_directory)
-        secure.secure(trusted.server_context(configuration.region, configuration.state_directory))
+        secure.secure(trusted.server_context(configuration.regions, configuration.state_directory))
         self._serve(stack, secure, "endpoint-https")
 
     @staticmethod

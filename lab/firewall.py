@@ -43,10 +43,12 @@ class NetworkState:
     """All that the network must do for the machines: who admits what, and which public address is whose.
 
     :param elastic: pairs of (public address, private address).
+    :param severed: pairs of private addresses between which nothing passes, open connections included.
     """
 
     guests: tuple[Guest, ...]
     elastic: tuple[tuple[str, str], ...]
+    severed: tuple[tuple[str, str], ...] = ()
 
 
 def render_ruleset(state: NetworkState, elastic_range: str) -> str:
@@ -126,6 +128,10 @@ def _icmp_match(rule: Rule) -> list[str]:
 def _forward(state: NetworkState, elastic_range: str) -> Iterator[str]:
     yield "  chain forward {"
     yield "    type filter hook forward priority filter; policy drop;"
+    # Before all else, and silently: who is cut off learns nothing, and a connection that is open hangs.
+    for one, other in state.severed:
+        yield f"    ip saddr {one} ip daddr {other} drop"
+        yield f"    ip saddr {other} ip daddr {one} drop"
     # A connection by a public address ends when that address moves away, as on EC2: conntrack alone would keep it.
     for direction, public, private in (
         ("original", "ct original ip daddr", "ip daddr"),

@@ -44,12 +44,14 @@ class Disk:
     """A volume as a machine gets it.
 
     :param path: the raw file, absolute.
-    :param device: EC2's device name, ``/dev/sdg``; the root's is ``/dev/sda1``.
+    :param device: the device name that the guest sees, ``/dev/sdg``; the root's is ``/dev/sda1``.
+    :param anonymous: the guest is not told which volume it is.
     """
 
     volume_id: str
     path: Path
     device: str
+    anonymous: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,9 @@ def render_disk(disk: Disk) -> str:
     """
     if set(str(disk.path)) & set(",: "):
         raise Failed(f"{disk.path} cannot be a disk: the driver takes no comma, colon or space in a path")
-    return f"{disk.path},,{disk.volume_id.replace('-', '')}.{guest_device_name(disk.device)}"
+    # A disk of Xen has a name and no serial number: the stock image's udev rule knows only those that begin with vol.
+    identity = "xen" if disk.anonymous else disk.volume_id.replace("-", "")
+    return f"{disk.path},,{identity}.{guest_device_name(disk.device)}"
 
 
 def guest_device_name(device: str) -> str:

@@ -128,10 +128,10 @@ def not_found(what: str) -> Answer:
     return Answer(404, _page(404, "Not Found"))
 
 
-def instance_tree(cloud: Cloud, instance: Any) -> Tree:
+def instance_tree(instance: Any) -> Tree:
     """Return everything below ``/latest`` for an instance of moto's. The caller holds the lock."""
     tree: dict[str, Any] = {
-        "meta-data": meta_data(cloud, instance),
+        "meta-data": meta_data(instance),
         "dynamic": {"instance-identity": {"document": lambda: identity_document(instance)}},
     }
     if instance.user_data:
@@ -139,9 +139,9 @@ def instance_tree(cloud: Cloud, instance: Any) -> Tree:
     return tree
 
 
-def meta_data(cloud: Cloud, instance: Any) -> Tree:
+def meta_data(instance: Any) -> Tree:
     """Return the categories of ``meta-data``."""
-    region = cloud.configuration.region
+    region, backend = instance.region_name, instance.ec2_backend
     nic = instance.nics[0]
     tree: dict[str, Any] = {
         "ami-id": instance.image_id,
@@ -157,13 +157,13 @@ def meta_data(cloud: Cloud, instance: Any) -> Tree:
         "mac": nic.mac_address,
         "network": {"interfaces": {"macs": {nic.mac_address: interface(instance, nic)}}},
         "placement": {"availability-zone": instance.availability_zone, "region": region},
-        "reservation-id": reservation_id(cloud.backend, instance.id),
+        "reservation-id": reservation_id(backend, instance.id),
         "security-groups": "\n".join(group.name for group in instance.security_groups),
         "services": {"domain": "amazonaws.com", "partition": "aws"},
     }
     if nic.public_ip:
         tree |= {"public-ipv4": nic.public_ip, "public-hostname": instance.public_dns_name}
-    if key := cloud.backend.key_pairs.get(instance.key_name):
+    if key := backend.key_pairs.get(instance.key_name):
         material = key.material_public
         text = material.decode() if isinstance(material, bytes) else str(material)
         tree["public-keys"] = {"0": {"=": instance.key_name, "openssh-key": text.strip() + "\n"}}
@@ -271,11 +271,11 @@ def finder(cloud: Cloud) -> Callable[[str], Facts | None]:
 
     def find(source: str) -> Facts | None:
         with cloud.lock:
-            for instance in cloud.backend.all_instances():
+            for instance in cloud.instances():
                 if instance.state != "terminated" and instance.private_ip == source:
                     options = instance.metadata_options
                     required, enabled = options.http_tokens == "required", options.http_endpoint != "disabled"
-                    return Facts(instance.id, required, enabled, instance_tree(cloud, instance))
+                    return Facts(instance.id, required, enabled, instance_tree(instance))
         return None
 
     return find

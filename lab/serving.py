@@ -24,6 +24,10 @@ class QuietHandler(MotoRequestHandler):  # type: ignore[misc]  # moto has no typ
         """Send to the log, at debug level."""
         log.debug(message, *args)
 
+    def connection_dropped(self, error: BaseException, environ: Any = None) -> None:
+        """Close what a request has ended without an answer: the client must not wait for one."""
+        self.close_connection = True
+
 
 class EndpointServer(ThreadedWSGIServer):
     """A WSGI server on a socket that somebody else made; TLS handshakes happen in the request's thread."""

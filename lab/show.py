@@ -85,6 +85,12 @@ def _tables(found: Status) -> Iterator[tuple[str, tuple[str, ...], list[tuple[st
         ("id", "name", "state"),
         [(i["ImageId"], i.get("Name", ""), i["State"]) for i in found.images],
     )
+    if found.faults:
+        yield (
+            "faults that are on",
+            ("name", "options", "what it did"),
+            [(f["name"], ", ".join(f"{k} {v}" for k, v in f["options"].items()), f["said"]) for f in found.faults],
+        )
 
 
 def _name(item: Any) -> str:

@@ -172,7 +172,8 @@ def _volume_row(status: NodeStatus, data: layout.DataVolume) -> tuple[str, str]:
     where = f"{bond.state} at {bond.instance_id} as {bond.device}" if bond else volume.state
     seen = status.machine.guest if status.machine else None
     mounted = f", mounted at {data.mount}" if seen and seen.mounted(data.mount) else ""
-    return data.label, f"{volume.id} {volume.size_gib} GiB {volume.zone}, {where}{mounted}"
+    lazy = f", from {volume.snapshot_id}: each block is loaded when it is first read" if volume.snapshot_id else ""
+    return data.label, f"{volume.id} {volume.size_gib} GiB {volume.zone}, {where}{mounted}{lazy}"
 
 
 def _service_row(status: NodeStatus, data: layout.DataVolume) -> tuple[str, str]:

@@ -23,10 +23,16 @@ class DeviceInUse(Exception):
 
 @dataclass(frozen=True)
 class DiskPlan:
-    """A volume in a machine; ``device`` is EC2's name for it, such as /dev/sdg."""
+    """A volume in a machine; ``device`` is EC2's name for it, such as /dev/sdg.
+
+    ``shown_as`` is the device name under which the guest sees it, where that is another; ``anonymous``: the guest is
+    told no serial number, as on Xen.
+    """
 
     volume_id: str
     device: str
+    shown_as: str = ""
+    anonymous: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,10 +58,14 @@ class Member:
 
 @dataclass(frozen=True)
 class Wiring:
-    """The network as it must be: the instances, and which public address leads to which private one."""
+    """The network as it must be: the instances, and which public address leads to which private one.
+
+    ``severed`` are pairs of private addresses between which nothing passes.
+    """
 
     members: tuple[Member, ...] = ()
     elastic: tuple[tuple[str, str], ...] = ()
+    severed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -204,7 +204,7 @@ class UmlMachines:
             Guest(member.instance_id, member.private_ip, member.mac, self._tap(member.instance_id), member.ingress)
             for member in wiring.members
         ]
-        self.network.apply(NetworkState(tuple(guests), wiring.elastic))
+        self.network.apply(NetworkState(tuple(guests), wiring.elastic, wiring.severed))
 
     def close(self) -> None:
         """Cut the power of every machine, and remove the network."""
@@ -239,7 +239,8 @@ class UmlMachines:
             self._listener(instance_id, how)
 
     def _disk(self, plan: DiskPlan) -> Disk:
-        return Disk(plan.volume_id, self.disks.path(plan.volume_id), plan.device)
+        shown_as = plan.shown_as or plan.device
+        return Disk(plan.volume_id, self.disks.path(plan.volume_id), shown_as, anonymous=plan.anonymous)
 
     def _tap(self, instance_id: str) -> str:
         with self._lock:

@@ -11,6 +11,8 @@ from lab.reconcile.images import Images
 from lab.reconcile.instances import Instances
 from lab.reconcile.launch import Launch
 from lab.reconcile.parameters import Parameters
+from lab.reconcile.requests import Requests
+from lab.reconcile.snapshots import Snapshots
 from lab.reconcile.volumes import Volumes
 from lab.reconcile.wiring import Wires
 
@@ -21,6 +23,7 @@ class Reconciler:
 
     wires: Wires
     images: Images
+    instances: Instances
 
 
 def install(cloud: Cloud, hooks: Hooks) -> Reconciler:
@@ -28,8 +31,9 @@ def install(cloud: Cloud, hooks: Hooks) -> Reconciler:
     wires = Wires(cloud)
     instances = Instances(cloud, wires)
     images = Images(cloud, instances)
-    parts = (Volumes(cloud), instances, Launch(cloud, instances), images, Addresses(cloud, wires), Parameters())
-    for part in parts:
+    disks = (Volumes(cloud), Snapshots(cloud), images)
+    machines = (instances, Launch(cloud, instances), Addresses(cloud, wires))
+    for part in (Requests(cloud), *disks, *machines, Parameters()):
         part.install(hooks)
     cloud.driver.listen(instances.machine_ended)
-    return Reconciler(wires, images)
+    return Reconciler(wires, images, instances)

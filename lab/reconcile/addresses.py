@@ -31,9 +31,8 @@ class Addresses:
 
     def free(self) -> list[str]:
         """Return the lab's public addresses that nobody has, lowest first."""
-        backend = self.cloud.backend
-        taken = {address.public_ip for address in backend.addresses}
-        taken |= {eni.public_ip for eni in backend.enis.values() if eni.public_ip}
+        taken = {address.public_ip for backend in self.cloud.backends for address in backend.addresses}
+        taken |= {eni.public_ip for backend in self.cloud.backends for eni in backend.enis.values() if eni.public_ip}
         return [each for each in map(self.cloud.configuration.address, ELASTIC) if each not in taken]
 
     def allocate_address(

@@ -12,10 +12,11 @@ from moto.ec2.responses import EC2Response
 
 from lab.cloud import Cloud, log
 from lab.drivers import StockImage
-from lab.hooks import Hooks, ec2_error
+from lab.hooks import Hooks, ec2_backend
 from lab.reconcile.instances import Instances
 from lab.strict import images as strict
-from lab.strict.volumes import attachment_point
+from lab.strict.instances import check_image
+from lab.strict.volumes import attachment_point, check_region
 from transcoder.errors import TranscoderError
 
 ROOT_DEVICE = "/dev/sda1"
@@ -80,7 +81,7 @@ class Images:
 
     def _take(self, image: Any, disks: Sequence[tuple[str, str, bool]], own: Any, tags: dict[str, str]) -> None:
         """Snapshot the disks into the image. The caller holds the lock."""
-        backend = self.cloud.backend
+        backend = image.ec2_backend
         mappings = []
         for device, volume_id, doomed in disks:
             snapshot = backend.create_snapshot(volume_id, own.description, from_ami=image.id)
@@ -139,25 +140,25 @@ class Images:
     def copy_image(
         self, original: Any, backend: Any, source_image_id: str, source_region: str, name: str, *rest: Any, **more: Any
     ) -> Any:
-        """Copy an image with its disks, inside the lab's one region."""
-        if source_region != self.cloud.configuration.region:
-            raise ec2_error("InvalidRequest", f"This lab has one region, {self.cloud.configuration.region}")
+        """Copy an image with its disks, from whichever region of the lab."""
+        check_region(self.cloud.configuration.regions, source_region)
+        source = check_image(ec2_backend(source_region), source_image_id)
         strict.check_name(backend, name)
         with self.cloud.as_bookkeeping():
             image = original(backend, source_image_id, source_region, name, *rest, **more)
             backend.snapshots.pop(image.ebs_snapshot.id)
-        source = backend.amis[source_image_id]
-        dress(image, source.root_device_name)
-        image.lab_mappings = [self._copied(image, mapping) for mapping in source.lab_mappings]
+        dress(image, source.root_device_name, source.architecture)
+        image.lab_mappings = [self._copied(image, mapping, source_region) for mapping in source.lab_mappings]
         image.ebs_snapshot = backend.snapshots[image.lab_mappings[0]["Ebs"]["SnapshotId"]]
         self._available_later(image)
         return image
 
-    def _copied(self, image: Any, mapping: dict[str, Any]) -> dict[str, Any]:
-        backend, ebs = self.cloud.backend, dict(mapping["Ebs"])
+    @staticmethod
+    def _copied(image: Any, mapping: dict[str, Any], source_region: str) -> dict[str, Any]:
+        backend, ebs = image.ec2_backend, dict(mapping["Ebs"])
         if ebs.get("SnapshotId"):
             text = f"Copied for {image.id} from {ebs['SnapshotId']}"
-            copied = backend.copy_snapshot(ebs["SnapshotId"], self.cloud.configuration.region, text, None)
+            copied = backend.copy_snapshot(ebs["SnapshotId"], source_region, text, None)
             copied.from_ami = image.id
             ebs["SnapshotId"] = copied.id
         return {"DeviceName": mapping["DeviceName"], "Ebs": ebs}

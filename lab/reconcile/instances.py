@@ -75,12 +75,15 @@ class Instances:
         return previous
 
     def stop(self, original: Any, instance: Any) -> Any:
-        """Shut the machine down; with ``Force`` cut its power at once."""
+        """Shut the machine down; with ``Force`` cut its power at once, also where it is shutting down already."""
         previous = copy.copy(instance._state)
+        forced = str(self.cloud.parameters.get("Force", False)).lower() == "true"
         if previous.name == "running":
             set_state(instance, "stopping")
-            graceful = str(self.cloud.parameters.get("Force", False)).lower() != "true"
-            self.cloud.job(f"stop {instance.id}", self._stop, instance, graceful)
+            self.cloud.job(f"stop {instance.id}", self._stop, instance, not forced)
+        elif previous.name == "stopping" and forced:
+            # The stop that is under way sees the machine's end and goes on from there.
+            self.cloud.job(f"cut {instance.id}", lambda: self.cloud.driver.shut_down(instance.id, graceful=False))
         return previous
 
     def _stop(self, instance: Any, graceful: bool, reason: tuple[str, str] | None = None) -> None:
@@ -106,8 +109,9 @@ class Instances:
         self.cloud.wait(self.cloud.latencies.terminate)
         with self.cloud.lock:
             instance.lab_releasing = True
-            for address in [each for each in self.cloud.backend.addresses if each.instance_id == instance.id]:
-                self.cloud.backend.disassociate_address(address=address.public_ip)
+            backend = instance.ec2_backend
+            for address in [each for each in backend.addresses if each.instance_id == instance.id]:
+                backend.disassociate_address(address=address.public_ip)
             self._terminated(instance)
             if reason:
                 set_reason(instance, *reason)
@@ -136,7 +140,7 @@ class Instances:
             if instance.state not in ("pending", "running"):
                 return
             instance.lab_impaired = False
-            plan = boot_plan(instance)
+            plan = self.cloud.seams.boot(boot_plan(instance), detaching(instance))
         try:
             ready = self.cloud.driver.boot(plan)
         except MachineFailed as error:
@@ -177,7 +181,7 @@ class Instances:
 
     def _ended(self, instance_id: str, how: str) -> None:
         with self.cloud.lock:
-            instance = self.cloud.backend.get_instance(instance_id)
+            instance = next(each for each in self.cloud.instances() if each.id == instance_id)
             if instance.state not in ("pending", "running"):
                 return
             stays = instance.instance_initiated_shutdown_behavior == "stop"
@@ -265,6 +269,13 @@ def boot_plan(instance: Any) -> BootPlan:
         root=root,
         disks=tuple(disks[device] for device in sorted(disks)),
     )
+
+
+def detaching(instance: Any) -> frozenset[str]:
+    """Return the volumes whose detachment from the instance has begun."""
+    found = (instance.ec2_backend.volumes.get(each.volume_id) for _, each in instance.get_block_device_mapping)
+    bonds = [each.attachment for each in found if each is not None and each.attachment]
+    return frozenset(bond.volume.id for bond in bonds if bond.status in ("detaching", "busy"))
 
 
 def block_device_mappings(instance: Any) -> list[dict[str, Any]]:

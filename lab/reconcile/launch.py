@@ -37,7 +37,7 @@ class Launch:
     def __init__(self, cloud: Cloud, instances: Instances) -> None:
         self.cloud = cloud
         self.instances = instances
-        self._tokens: dict[tuple[str, str], tuple[str, Any]] = {}
+        self._tokens: dict[tuple[str, str, str], tuple[str, Any]] = {}
 
     def install(self, hooks: Hooks) -> None:
         """Wrap moto's models."""
@@ -71,7 +71,7 @@ class Launch:
         token = parameters.pop("ClientToken", "")
         if not token or str(parameters.get("DryRun", False)).lower() == "true":
             return original(response)
-        key, asked = (response._get_action(), str(token)), json.dumps(parameters, sort_keys=True, default=str)
+        key, asked = _token_key(response, token), json.dumps(parameters, sort_keys=True, default=str)
         if key not in self._tokens:
             made = original(response)
             self._tokens[key] = (asked, made.result)
@@ -113,7 +113,7 @@ class Launch:
         nics = wanted.get("nics") or []
         subnet_id = wanted.get("subnet_id") or next((nic["SubnetId"] for nic in nics if "SubnetId" in nic), None)
         if subnet_id is None:
-            zone = wanted.get("placement") or self.cloud.configuration.zones[0]
+            zone = wanted.get("placement") or self.cloud.configuration.zones_of(backend.region_name)[0]
             default = backend.get_default_subnets().get(zone)
             if default is None:
                 raise ec2_error("InvalidParameterValue", f"Invalid availability zone: [{zone}]")
@@ -210,6 +210,11 @@ def next_address(subnet: Any, instance: Any) -> str:
     subnet.lab_last_address = chosen
     subnet._subnet_ips[str(chosen)] = instance
     return str(chosen)
+
+
+def _token_key(response: Any, token: Any) -> tuple[str, str, str]:
+    """Return what a client token is unique in: EC2 remembers it by region and action."""
+    return response.region, response._get_action(), str(token)
 
 
 def _template(backend: Any, wanted: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,13 +1,12 @@
-"""EBS: disks are made, plugged, unplugged and copied as moto's volumes and snapshots say."""
+"""EBS volumes: disks are made, plugged and unplugged as moto's volumes say."""
 
 from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from types import SimpleNamespace
 from typing import Any
 
-from moto.ec2.models.elastic_block_store import EBSBackend, Snapshot, Volume, VolumeAttachment
+from moto.ec2.models.elastic_block_store import EBSBackend, Volume, VolumeAttachment
 from moto.ec2.responses import EC2Response
 
 from lab.cloud import Cloud
@@ -18,10 +17,12 @@ from transcoder.errors import TranscoderError
 
 RETRY_SECONDS = 0.5
 """How often a detach looks whether the guest has let go of the device."""
+HOLD_SECONDS = 0.05
+"""How often an attachment that a fault holds looks whether it may go on."""
 
 
 class Volumes:
-    """Wraps volumes, attachments and snapshots."""
+    """Wraps volumes and attachments."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
@@ -31,11 +32,7 @@ class Volumes:
         """Wrap moto's models."""
         for name in ("create_volume", "delete_volume", "modify_volume", "attach_volume", "detach_volume"):
             hooks.wrap(EBSBackend, name, getattr(self, name))
-        for name in ("create_snapshot", "copy_snapshot", "delete_snapshot"):
-            hooks.wrap(EBSBackend, name, getattr(self, name))
-        hooks.wrap(EBSBackend, "describe_snapshots", describe_snapshots)
         hooks.replace(Volume, "status", property(volume_status))
-        hooks.replace(Snapshot, "progress", property(snapshot_progress))
         hooks.replace(VolumeAttachment, "delete_on_termination", property(delete_on_termination))
         hooks.wrap(EC2Response, "attach_volume", self.attach_response)
 
@@ -88,8 +85,8 @@ class Volumes:
         for name in ("VolumeId", "InstanceId", "Device"):
             if not parameters.get(name):
                 raise ec2_error("MissingParameter", f"The request must contain the parameter {name}")
-        self.cloud.backend.get_volume(parameters["VolumeId"])
-        self.cloud.backend.get_instance(parameters["InstanceId"])
+        response.ec2_backend.get_volume(parameters["VolumeId"])
+        response.ec2_backend.get_instance(parameters["InstanceId"])
         return original(response)
 
     def attach_volume(
@@ -108,7 +105,7 @@ class Volumes:
 
     def _attach(self, attachment: Any) -> None:
         latencies = self.cloud.latencies
-        if not self.cloud.wait(latencies.attach):
+        if not self.cloud.wait(latencies.attach) or not self._free_to_attach(attachment):
             return
         if latencies.guest_device > 0:
             self._settle_attachment(attachment)
@@ -116,8 +113,17 @@ class Volumes:
         self._plug(attachment)
         self._settle_attachment(attachment)
 
+    def _free_to_attach(self, attachment: Any) -> bool:
+        """Wait as long as a fault holds the attachment ``attaching``; False when it has been given up meanwhile."""
+        while self._still(attachment, "attaching"):
+            if not self.cloud.seams.holds_attach(*_place(attachment)):
+                return True
+            if not self.cloud.wait(HOLD_SECONDS):
+                return False
+        return False
+
     def _plug(self, attachment: Any) -> None:
-        disk = DiskPlan(attachment.volume.id, attachment.device)
+        disk = self.cloud.seams.disk(attachment.instance.id, DiskPlan(attachment.volume.id, attachment.device))
         with self._device_locks[disk.volume_id]:
             if self._still(attachment, "attaching", "attached"):
                 self.cloud.driver.plug(attachment.instance.id, disk)
@@ -153,16 +159,24 @@ class Volumes:
             self.cloud.driver.unplug(attachment.instance.id, attachment.volume.id)
         except DeviceInUse as error:
             raise strict.refuse_force(attachment.volume.id) from error
+        attachment.lab_forced = True
 
     def _detach(self, original: Any, backend: Any, attachment: Any) -> None:
         waiting = self.cloud.wait(self.cloud.latencies.detach)
         while waiting and self._still(attachment, "detaching", "busy"):
-            if self._unplug(attachment):
+            if self._unplug(attachment) and self._free_to_detach(attachment):
                 with self.cloud.lock:
                     if attachment.volume.attachment is attachment:
                         original(backend, attachment.volume.id, attachment.instance.id, attachment.device)
                 return
             waiting = self.cloud.wait(RETRY_SECONDS)
+
+    def _free_to_detach(self, attachment: Any) -> bool:
+        """Tell whether no fault holds it ``detaching``. The guest has let go of the device already."""
+        held = self.cloud.seams.holds_detach(*_place(attachment)) and not getattr(attachment, "lab_forced", False)
+        if held and attachment.status == "busy":
+            attachment.status = "detaching"
+        return not held
 
     def _unplug(self, attachment: Any) -> bool:
         try:
@@ -173,51 +187,6 @@ class Volumes:
             return False
         return True
 
-    # snapshots
-
-    def create_snapshot(self, original: Any, backend: Any, volume_id: str, *arguments: Any, **keywords: Any) -> Any:
-        """Copy the disk as it is at this moment; the snapshot is ``pending`` for a while."""
-        if self.cloud.bookkeeping:
-            return original(backend, volume_id, *arguments, **keywords)
-        volume = backend.get_volume(volume_id)
-        snapshot = original(backend, volume_id, *arguments, **keywords)
-        # The volume may be grown or deleted later; the snapshot is of the volume as it was.
-        snapshot.volume = SimpleNamespace(id=volume.id, size=volume.size)
-        holder = volume.attachment.instance.id if volume.attachment else ""
-        self.cloud.driver.snapshot(volume_id, snapshot.id, holder)
-        self.complete_later(snapshot)
-        return snapshot
-
-    def copy_snapshot(self, original: Any, backend: Any, source_snapshot_id: str, *rest: Any, **more: Any) -> Any:
-        """Copy a snapshot's disk."""
-        strict.find_snapshot(backend, source_snapshot_id)
-        snapshot = original(backend, source_snapshot_id, *rest, **more)
-        self.cloud.driver.copy_disk(source_snapshot_id, snapshot.id)
-        self.complete_later(snapshot)
-        return snapshot
-
-    def delete_snapshot(self, original: Any, backend: Any, snapshot_id: str) -> Any:
-        """Delete the disk with the snapshot."""
-        if self.cloud.bookkeeping:
-            return original(backend, snapshot_id)
-        strict.find_snapshot(backend, snapshot_id)
-        snapshot = original(backend, snapshot_id)
-        self.cloud.driver.delete_disk(snapshot_id)
-        return snapshot
-
-    def complete_later(self, snapshot: Any) -> None:
-        """Hold the snapshot ``pending`` as long as EC2 would."""
-        snapshot.status = "pending"
-        latency = self.cloud.latencies.snapshot
-        self.cloud.later(f"snapshot {snapshot.id}", latency, lambda: setattr(snapshot, "status", "completed"))
-
-
-def describe_snapshots(original: Any, backend: Any, snapshot_ids: Any = None, filters: Any = None) -> Any:
-    """Refuse an unknown snapshot with its id in the text, which moto leaves out."""
-    for snapshot_id in snapshot_ids or []:
-        strict.find_snapshot(backend, snapshot_id)
-    return original(backend, snapshot_ids, filters)
-
 
 def volume_status(volume: Any) -> str:
     """Return EC2's state of a volume: creating, in-use or available."""
@@ -225,15 +194,15 @@ def volume_status(volume: Any) -> str:
     return "in-use" if volume.attachment else held or "available"
 
 
-def snapshot_progress(snapshot: Any) -> str:
-    """Return EC2's progress of a snapshot."""
-    return "100%" if snapshot.status == "completed" else "0%"
-
-
 def delete_on_termination(attachment: Any) -> bool:
     """Return whether the volume dies with the instance, as the instance's block device mapping says."""
     mapping = attachment.instance.block_device_mapping.get(attachment.device)
     return bool(mapping and mapping.delete_on_termination)
+
+
+def _place(attachment: Any) -> tuple[str, str, str]:
+    """Return volume, instance and device name of an attachment."""
+    return attachment.volume.id, attachment.instance.id, attachment.device
 
 
 def _settle(volume: Any) -> None:

@@ -11,6 +11,8 @@ from lab.firewall import Rule
 
 ON_THE_NETWORK = frozenset({"pending", "running", "stopping", "shutting-down"})
 EVERY_PORT = (0, 65535)
+OPERATOR = 253
+"""Host number of the lab's network that is the host itself, see `lab.network`."""
 
 
 class Wires:
@@ -23,20 +25,27 @@ class Wires:
 
     def refresh(self) -> None:
         """Apply what changed in security groups and instances. The caller holds the lock; costs nothing when equal."""
-        wanted = Wiring(members=members(self.cloud.backend), elastic=self._ways)
+        wanted = Wiring(members(self.cloud.instances()), self._ways, self._severed())
         if wanted != self._applied:
             self.cloud.driver.apply(wanted)
             self._applied = wanted
 
+    def _severed(self) -> tuple[tuple[str, str], ...]:
+        """Return who cannot reach whom: the operator is the host's end of the link to the lab."""
+        operator = self.cloud.configuration.address(OPERATOR)
+        severed = self.cloud.seams.severed_instances()
+        instances = [each for each in self.cloud.instances() if each.id in severed]
+        return tuple((operator, each.private_ip) for each in instances if each.state in ON_THE_NETWORK)
+
     def refresh_addresses(self) -> None:
         """Let packets take the new way of public addresses. The caller holds the lock."""
-        self._ways = ways(self.cloud.backend)
+        self._ways = ways(self.cloud.instances())
         self.refresh()
 
 
-def members(backend: Any) -> tuple[Member, ...]:
-    """Return the instances that are on the network, with what their security groups let in."""
-    instances = [instance for instance in backend.all_instances() if instance.state in ON_THE_NETWORK]
+def members(instances: Iterable[Any]) -> tuple[Member, ...]:
+    """Return those of the instances that are on the network, with what their security groups let in."""
+    instances = [instance for instance in instances if instance.state in ON_THE_NETWORK]
     addresses: dict[str, list[str]] = {}
     for instance in instances:
         for group in groups_of(instance):
@@ -79,12 +88,12 @@ def _sources(permission: Any, addresses: dict[str, list[str]]) -> Iterator[str]:
         yield from (f"{address}/32" for address in addresses.get(group_id, []))
 
 
-def ways(backend: Any) -> tuple[tuple[str, str], ...]:
+def ways(instances: Iterable[Any]) -> tuple[tuple[str, str], ...]:
     """Return (public, private) of every public address that leads to an instance that is not terminated."""
     return tuple(
         sorted(
             (nic.public_ip, nic.private_ip_address)
-            for instance in backend.all_instances()
+            for instance in instances
             if instance.state != "terminated"
             for nic in instance.nics.values()
             if nic.public_ip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from lab.hooks import ec2_error
@@ -21,14 +22,19 @@ def attachment_point(device: str) -> str:
 
 def check_create(backend: Any, size: int | None, zone: str, snapshot_id: str, volume_type: str = "gp2") -> None:
     """Refuse a volume of a wrong size, in a zone that is not there, or from a snapshot that is not ready."""
-    if zone not in {known.name for known in backend.describe_availability_zones()}:
-        raise ec2_error("InvalidZone.NotFound", f"The zone '{zone}' does not exist.")
+    check_zone(backend, zone)
     if snapshot_id:
         check_snapshot_holds(backend, snapshot_id, size)
     elif size is None:
         raise ec2_error("MissingParameter", "The request must contain the parameter size/snapshot")
     if size is not None:
         check_size(int(size), volume_type)
+
+
+def check_zone(backend: Any, zone: str) -> None:
+    """Refuse a zone that the region does not have."""
+    if zone not in {known.name for known in backend.describe_availability_zones()}:
+        raise ec2_error("InvalidZone.NotFound", f"The zone '{zone}' does not exist.")
 
 
 def check_size(size: int, volume_type: str) -> None:
@@ -50,12 +56,31 @@ def check_snapshot_holds(backend: Any, snapshot_id: str, size: int | None) -> No
     """Refuse to use a snapshot that is not there, not complete, or larger than the volume."""
     snapshot = find_snapshot(backend, snapshot_id)
     least = int(snapshot.volume.size)
-    if snapshot.status != "completed":
-        raise ec2_error("IncorrectState", f"Snapshot {snapshot_id} is in invalid state - {snapshot.status}")
+    check_completed(snapshot)
     if size is not None and int(size) < least:
         raise ec2_error(
             "InvalidParameterValue",
             f"Volume of size {size}GB is smaller than snapshot '{snapshot_id}', expect size >= {least}GB",
+        )
+
+
+def check_completed(snapshot: Any) -> None:
+    """Refuse to make something of a snapshot that is not complete yet."""
+    if snapshot.status != "completed":
+        raise ec2_error("IncorrectState", f"Snapshot {snapshot.id} is in invalid state - {snapshot.status}")
+
+
+def check_snapshot(volume: Any) -> None:
+    """Refuse to take a snapshot of a volume that is still being made."""
+    if volume.status not in ("available", "in-use"):
+        raise ec2_error("IncorrectState", f"Volume '{volume.id}' is in the '{volume.status}' state.")
+
+
+def check_region(regions: Sequence[str], region: str) -> None:
+    """Refuse a source region that the lab does not have."""
+    if region not in regions:
+        raise ec2_error(
+            "InvalidParameterValue", f"Invalid source region {region}: this lab has only {' and '.join(regions)}."
         )
 
 
@@ -70,11 +95,7 @@ def check_attach(volume: Any, instance: Any, device: str) -> None:
     """Refuse an attachment that EC2 would refuse; in the order of what an operator should hear first."""
     if not device:
         raise ec2_error("MissingParameter", "The request must contain the parameter device")
-    if not DEVICE.match(device):
-        raise ec2_error(
-            "InvalidParameterValue",
-            f"Value ({device}) for parameter device is invalid. {device} is not a valid EBS device name.",
-        )
+    check_device(device)
     if instance.state not in ("running", "stopped"):
         raise ec2_error("IncorrectState", f"Instance '{instance.id}' is not 'running'.")
     if volume.availability_zone != instance.availability_zone:
@@ -84,6 +105,15 @@ def check_attach(volume: Any, instance: Any, device: str) -> None:
         )
     check_free(volume)
     check_attachment_point(instance, device)
+
+
+def check_device(device: str) -> None:
+    """Refuse a name that EC2 gives to no device."""
+    if not DEVICE.match(device):
+        raise ec2_error(
+            "InvalidParameterValue",
+            f"Value ({device}) for parameter device is invalid. {device} is not a valid EBS device name.",
+        )
 
 
 def check_free(volume: Any) -> None:

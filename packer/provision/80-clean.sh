@@ -10,6 +10,9 @@ rm -rf /var/lib/cloud/data /var/lib/cloud/instance /var/lib/cloud/instances /var
 : >/etc/machine-id
 rm -f /var/lib/dbus/machine-id
 if [ -d /var/lib/dbus ]; then ln -s /etc/machine-id /var/lib/dbus/machine-id; fi
+# chrony's drift file knows how fast the clock of this very machine goes. chronyd writes it when it ends, so it ends now.
+if [ -d /run/systemd/system ]; then systemctl stop chrony; fi
+rm -f /var/lib/chrony/chrony.drift
 rm -f /var/lib/systemd/random-seed /var/lib/dhcp/*.leases /etc/ssh/ssh_host_*
 
 for home in /root /home/*; do

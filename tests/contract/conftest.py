@@ -32,7 +32,8 @@ LATENCIES = {
     "attach": 0.2,
     "detach": 0.2,
     "volume_create": 0.1,
-    "snapshot": 0.15,
+    "snapshot": 0.5,
+    "snapshot_incremental": 0.1,
     "stop": 0.1,
     "terminate": 0.1,
     "associate_address": 0.1,
@@ -52,11 +53,11 @@ class LabNone:
         """Where its EC2 and its other services are."""
         return self.ready.endpoint_url
 
-    def client(self, service: str) -> Any:
-        """Return a boto3 client of one of its services."""
+    def client(self, service: str, region: str = "") -> Any:
+        """Return a boto3 client of one of its services, in its first region if no other is named."""
         return boto3.client(
             service,
-            region_name=self.ready.region,
+            region_name=region or self.ready.region,
             endpoint_url=self.endpoint_url,
             aws_access_key_id="lab",
             aws_secret_access_key="lab",
@@ -87,6 +88,7 @@ def lab_none(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabNone]:
     table = {
         "name": "contract",
         "machines": "none",
+        "second_region": "us-west-2",
         "endpoint_port": free_port(),
         "state_root": str(directory / "state"),
         "cache_directory": str(directory / "cache"),

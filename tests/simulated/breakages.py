@@ -102,6 +102,17 @@ def _lose_address(sim: Simulation) -> None:
         sim.cloud.elastic[address.allocation_id] = replace(address, instance_id="", association_id="")
 
 
+def _hang(sim: Simulation) -> None:
+    """The source neither answers nor ends when it is told to."""
+    FAULTS["partition_source"].strike(sim)
+    sim.cloud.faults.hanging |= {i.id for i in sim.cloud.machines.values() if i.name == NODE}
+
+
+def _unhang(sim: Simulation) -> None:
+    FAULTS["partition_source"].heal(sim)
+    sim.cloud.faults.hanging.clear()
+
+
 def _nothing(_sim: Simulation) -> None:
     """No inverse: the world rights itself, or the recipe does."""
 
@@ -124,6 +135,7 @@ FAULTS: dict[str, Fault] = {
     "reboot_target": _reboot(False),
     "partition_source": _on_machine(True, unreachable=True),
     "partition_target": _on_machine(False, unreachable=True),
+    "hanging_source": Fault(_hang, _unhang),
     "throttle": Fault(_throttle, _unthrottle),
     "lagging_reads": _lag(3.0, True),
     "flapping_reads": _lag(3.0, True, False, False),

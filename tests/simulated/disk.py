@@ -28,6 +28,7 @@ class Entry:
 
 
 _NUMBERS = itertools.count(1)
+"""One for each file system that is made: no two have the same UUID, unless one is a copy."""
 
 
 @dataclass
@@ -134,9 +135,6 @@ class Disk:
         twin = copy.deepcopy(self)
         twin.lose_power()
         return twin
-
-
-_uuids = itertools.count(1)
 
 
 def ext4(label: str, tree: dict[str, Entry] | None = None) -> FileSystem:

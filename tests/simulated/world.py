@@ -179,9 +179,10 @@ class Simulation:
     # looks for assertions
 
     def of(self, data: DataVolume) -> Volume:
-        """Return the node's volume of a role, as EC2 has it now."""
+        """Return the node's volume of a role, as EC2 has it now; one that another has replaced does not count."""
         wanted = {tags.NODE: NODE, tags.ROLE: data.role}
-        found = [v for v in self.cloud.blocks.values() if wanted.items() <= dict(v.tags).items()]
+        own = [v for v in self.cloud.blocks.values() if wanted.items() <= dict(v.tags).items()]
+        found = [v for v in own if v.tags.get(tags.REPLACED_BY) not in [other.id for other in own]]
         assert len(found) == 1, found
         return found[0]
 

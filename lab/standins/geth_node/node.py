@@ -17,6 +17,7 @@ from .doors import serve_http, serve_ipc, serve_metrics, serve_peers, serve_webs
 from .storage import DataDirectory
 
 _DEV_CHAIN = 1337
+_STOP_FILE = "/run/geth-standin-stop-seconds"
 
 
 class Node:
@@ -80,8 +81,8 @@ class Node:
         return {"p2p/peers": api.peer_count, "chain/head/block": api.head}
 
     def stop(self) -> None:
-        """Close everything; blocks until it is on disk. GETH_STANDIN_STOP_SECONDS makes it slow, as a full node is."""
-        delay = time.monotonic() + float(os.environ.get("GETH_STANDIN_STOP_SECONDS") or 0)
+        """Close everything; blocks until it is on disk, or as long as it is told to take, as a full node would."""
+        delay = time.monotonic() + _stop_seconds()
         while time.monotonic() < delay:
             threading.Event().wait(min(0.1, max(delay - time.monotonic(), 0.001)))
         self.close()
@@ -91,6 +92,16 @@ class Node:
         """Close what is open, the newest first."""
         while self._closers:
             self._closers.pop()()
+
+
+def _stop_seconds() -> float:
+    """Say how long a stop takes: what the stop file says at this moment, else GETH_STANDIN_STOP_SECONDS."""
+    try:
+        with open(os.environ.get("GETH_STANDIN_STOP_FILE") or _STOP_FILE) as file:
+            text = file.read().strip()
+    except FileNotFoundError:
+        text = ""
+    return float(text or os.environ.get("GETH_STANDIN_STOP_SECONDS") or 0)
 
 
 def _panic() -> None:

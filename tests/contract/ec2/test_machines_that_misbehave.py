@@ -28,6 +28,9 @@ class Puppets(NoMachines):
         super().__init__("puppets")
         self.mounted: set[str] = set()
         self.broken = False
+        self.heeds_its_button = threading.Event()
+        self.heeds_its_button.set()
+        self.powerless = threading.Event()
         self.boots: list[BootPlan] = []
         self.listener: ExitListener = lambda *_: None
 
@@ -41,6 +44,14 @@ class Puppets(NoMachines):
             raise MachineFailed("the host has no memory left")
         self.boots.append(plan)
         return super().boot(plan)
+
+    def shut_down(self, instance_id: str, *, graceful: bool) -> None:
+        """Take as long as the test wants, unless the power is cut."""
+        if not graceful:
+            self.powerless.set()
+        while not (self.heeds_its_button.is_set() or self.powerless.wait(0.01)):
+            pass
+        super().shut_down(instance_id, graceful=graceful)
 
     def unplug(self, instance_id: str, volume_id: str) -> None:
         """Refuse while mounted."""
@@ -115,6 +126,44 @@ def test_a_stop_lets_a_busy_volume_go(world: Ec2, puppets: Puppets) -> None:
     eventually(lambda: world.attachment(volume), "busy")
     world.client.stop_instances(InstanceIds=[instance])
     world.await_volume(volume, "available")
+
+
+def test_a_volume_that_is_being_detached_is_still_in_use(world: Ec2, puppets: Puppets) -> None:
+    volume, holder, other = world.volume(), world.instance(), world.instance()
+    world.attach(volume, holder)
+    puppets.mounted.add(volume)
+    world.client.detach_volume(VolumeId=volume, InstanceId=holder)
+    assert world.attachment(volume) in ("detaching", "busy")
+    for instance in (holder, other):
+        with refused("VolumeInUse", "IncorrectState"):
+            world.client.attach_volume(VolumeId=volume, InstanceId=instance, Device="/dev/sdh")
+    free = world.volume()
+    with refused("InvalidParameterValue", saying="already in use"):
+        world.client.attach_volume(VolumeId=free, InstanceId=holder, Device="/dev/sdg")
+
+
+def test_a_stopped_instance_keeps_its_mounted_volumes_and_gives_them_up(world: Ec2, puppets: Puppets) -> None:
+    volume, instance = world.volume(), world.instance()
+    world.attach(volume, instance)
+    puppets.mounted.add(volume)
+    world.client.stop_instances(InstanceIds=[instance])
+    world.await_instance(instance, "stopped")
+    assert world.attachment(volume) == "attached"
+    world.client.detach_volume(VolumeId=volume, InstanceId=instance)
+    world.await_volume(volume, "available")
+    world.attach(volume, world.instance())
+
+
+def test_a_forced_stop_cuts_the_power_of_an_instance_that_does_not_stop(world: Ec2, puppets: Puppets) -> None:
+    instance = world.instance()
+    puppets.heeds_its_button.clear()
+    world.client.stop_instances(InstanceIds=[instance])
+    change = world.client.stop_instances(InstanceIds=[instance])["StoppingInstances"][0]
+    assert (change["PreviousState"]["Name"], change["CurrentState"]["Name"]) == ("stopping", "stopping")
+    assert not puppets.powerless.wait(0.3)
+    world.client.stop_instances(InstanceIds=[instance], Force=True)
+    world.await_instance(instance, "stopped")
+    assert puppets.powerless.is_set()
 
 
 def test_a_guest_that_powers_off_stops_its_instance(world: Ec2, puppets: Puppets) -> None:

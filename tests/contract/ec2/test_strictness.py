@@ -6,12 +6,14 @@ more than a few cents there, or that look at the lab's own addresses, ask for ``
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.contract.conftest import LabNone
+from lab.configuration import INSTANCES
+from tests.contract.conftest import REAL, LabNone
 from tests.contract.ec2.conftest import Ec2, eventually, refused
 
 # attach
@@ -129,6 +131,23 @@ def test_a_detached_volume_is_detaching_before_it_is_available(ec2: Ec2) -> None
 def test_a_volume_that_is_attached_nowhere_cannot_be_detached(ec2: Ec2) -> None:
     with refused("IncorrectState", saying="available"):
         ec2.client.detach_volume(VolumeId=ec2.volume())
+
+
+def test_a_volume_that_has_been_detached_cannot_be_detached_again(ec2: Ec2) -> None:
+    volume, instance = ec2.volume(), ec2.instance()
+    ec2.attach(volume, instance)
+    ec2.client.detach_volume(VolumeId=volume, InstanceId=instance)
+    ec2.await_volume(volume, "available")
+    with refused("IncorrectState", saying="available"):
+        ec2.client.detach_volume(VolumeId=volume, InstanceId=instance)
+
+
+def test_a_device_name_is_free_again_after_a_detach(ec2: Ec2) -> None:
+    first, second, instance = ec2.volume(), ec2.volume(), ec2.instance()
+    ec2.attach(first, instance, "/dev/sdg")
+    ec2.client.detach_volume(VolumeId=first)
+    ec2.await_volume(first, "available")
+    ec2.attach(second, instance, "/dev/sdg")
 
 
 def test_a_volume_is_not_detached_from_an_instance_that_does_not_have_it(ec2: Ec2) -> None:
@@ -432,14 +451,17 @@ def test_a_terminated_instance_lets_its_elastic_ip_go(ec2: Ec2, lab_only: None) 
     ec2.client.release_address(AllocationId=allocation)
 
 
-def test_elastic_ips_are_the_labs_own_and_private_addresses_the_zones(ec2: Ec2, lab_only: None) -> None:
+@pytest.mark.skipif(REAL, reason="looks at the lab's own addresses")
+def test_elastic_ips_are_the_labs_own_and_private_addresses_the_zones(lab_none: LabNone, ec2: Ec2) -> None:
     address = ec2.client.allocate_address(Domain="vpc")
     assert address["PublicIp"] == "172.31.210.160"
     ec2.client.release_address(AllocationId=address["AllocationId"])
-    in_a, in_b = (ec2.describe(ec2.instance(zone=zone)) for zone in (0, 1))
-    assert 10 <= int(in_a["PrivateIpAddress"].split(".")[3]) < 64
-    assert 64 < int(in_b["PrivateIpAddress"].split(".")[3]) < 120
-    assert in_b["Placement"]["AvailabilityZone"] == ec2.zones[1]
+    for number, zone in enumerate(ec2.zones):
+        described = ec2.describe(ec2.instance(zone=number))
+        assert described["Placement"]["AvailabilityZone"] == zone
+        address = ipaddress.IPv4Address(described["PrivateIpAddress"])
+        assert address in lab_none.configuration.zone_network(zone)
+        assert int(str(address).split(".")[3]) in INSTANCES
 
 
 # what moto does not do

@@ -75,6 +75,8 @@ class Lab:
             volume = backend.create_volume(size=1, zone_name="us-east-1a")
             with self.driver.disks.path(volume.id).open("r+b") as file:
                 file.write(CONTENT)
+        assert wait_for(lambda: volume.status == "available", 5)
+        with cloud.lock:
             snapshot = backend.create_snapshot(volume.id, "of a bake")
             snapshot.add_tags({"Name": "its root"})
         assert wait_for(lambda: snapshot.status == "completed", 5)

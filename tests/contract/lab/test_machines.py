@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import authority, base_image, machine, process_group
+from lab import authority, base_image, machine, ntp, process_group, serving
 from lab.machine import DeviceBusy
 from lab.network import Network, Rule
 from tests.contract.lab.rig import ANYBODY_BY_SSH, NETWORK, Host, Rig, wait_for
@@ -24,6 +24,11 @@ pytestmark = pytest.mark.lab
 CACHE = Path("/var/cache/transcoder-lab")
 ROOT_OF_PROJECT = Path(__file__).parents[3]
 PUBLIC = "172.31.211.160"
+ASK_THE_TIME = (
+    "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(10); "
+    f's.sendto(bytes([0x23]) + bytes(47), (\\"{ntp.ADDRESS}\\", {ntp.PORT})); print(s.recv(48).hex())'
+)
+"""A client's packet of version 4, for the guest's Python, in double quotes."""
 BY_ID = "/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_"
 
 
@@ -89,6 +94,20 @@ def test_apt_reaches_the_distribution_s_own_mirror(up: Host) -> None:
 def test_aws_names_lead_to_the_lab_and_the_authority_is_trusted(up: Host) -> None:
     assert up.run("getent ahostsv4 ec2.us-east-1.amazonaws.com | head -1").split()[0] == "172.31.211.1"
     assert up.run("openssl verify /usr/local/share/ca-certificates/transcoder-lab.crt").endswith("OK")
+
+
+def test_the_time_service_has_the_host_s_time(rig: Rig, up: Host) -> None:
+    server = ntp.TimeServer(rig.network.bind_datagrams(ntp.ADDRESS, ntp.PORT))
+    serving.serve(server, "time")
+    try:
+        before = time.time()
+        answer = bytes.fromhex(up.run(f'python3 -c "{ASK_THE_TIME}"'))
+        after = time.time()
+    finally:
+        server.shutdown()
+        server.server_close()
+    seconds = int.from_bytes(answer[40:44], "big") - ntp.EPOCH_OFFSET
+    assert int(before) <= seconds <= int(after)
 
 
 def test_a_plugged_volume_has_ec2_s_names_and_serial(rig: Rig, up: Host) -> None:

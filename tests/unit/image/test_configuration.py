@@ -29,7 +29,7 @@ def test_the_clock_follows_the_time_service_of_aws_alone(tmp_path: Path) -> None
     lines = text_of(rendered(tmp_path), "etc/chrony/chrony.conf").splitlines()
 
     sources = [line for line in lines if line.split()[:1] and line.split()[0] in ("server", "pool", "peer")]
-    assert sources == ["server 169.254.169.123 prefer iburst minpoll 4 maxpoll 4"]
+    assert sources == ["server 169.254.169.123 prefer iburst minpoll 2 maxpoll 4"]
 
 
 def test_geth_listens_on_loopback_only_and_keeps_its_data_on_its_volume(tmp_path: Path) -> None:

@@ -37,14 +37,14 @@ def handshake(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> str 
 def test_a_client_that_trusts_the_authority_trusts_the_endpoints(tmp_path: Path, name: str) -> None:
     made = authority.ensure(tmp_path)
     client = ssl.create_default_context(cadata=made.certificate_pem.decode())
-    assert handshake(made.server_context("us-east-1", tmp_path), client, name)
+    assert handshake(made.server_context(["us-east-1"], tmp_path), client, name)
 
 
 def test_the_endpoints_are_nobody_else(tmp_path: Path) -> None:
     made = authority.ensure(tmp_path)
     client = ssl.create_default_context(cadata=made.certificate_pem.decode())
     with pytest.raises(ssl.SSLCertVerificationError):
-        handshake(made.server_context("us-east-1", tmp_path), client, "example.com")
+        handshake(made.server_context(["us-east-1"], tmp_path), client, "example.com")
 
 
 def test_a_client_that_does_not_know_the_authority_does_not_trust_it(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_client_that_does_not_know_the_authority_does_not_trust_it(tmp_path: P
     other = authority.ensure(tmp_path / "other")
     client = ssl.create_default_context(cadata=other.certificate_pem.decode())
     with pytest.raises(ssl.SSLCertVerificationError):
-        handshake(made.server_context("us-east-1", tmp_path), client, "sts.amazonaws.com")
+        handshake(made.server_context(["us-east-1"], tmp_path), client, "sts.amazonaws.com")
 
 
 def test_the_authority_can_speak_for_amazonaws_only(tmp_path: Path) -> None:
@@ -68,6 +68,6 @@ def test_the_authority_is_made_once(tmp_path: Path) -> None:
 
 def test_keys_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
     made = authority.ensure(tmp_path)
-    made.server_context("us-east-1", tmp_path)
+    made.server_context(["us-east-1"], tmp_path)
     for path in (made.key_file, tmp_path / "endpoint.pem"):
         assert path.stat().st_mode & 0o777 == 0o600

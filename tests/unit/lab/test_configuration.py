@@ -40,6 +40,8 @@ def test_an_empty_table_is_a_whole_lab() -> None:
         ({"latencies": {"slow": {"attach": -1}}}, "lab.latencies.slow.attach: found -1"),
         ({"zones": ["us-east-1a", "eu-west-1a"]}, "eu-west-1a"),
         ({"stock_images": []}, "lab.stock_images"),
+        ({"second_region": "us-east-1"}, "another region"),
+        ({"second_region": "the west"}, "lab.second_region: found 'the west'"),
     ],
 )
 def test_a_wrong_key_type_or_value_is_named_with_what_is_allowed(table: dict[str, Any], says: str) -> None:
@@ -76,6 +78,21 @@ def test_addresses_follow_from_the_network() -> None:
         "10.20.30.0/26",
         "10.20.30.64/26",
     ]
+
+
+def test_a_second_region_has_zones_and_a_part_of_the_same_network() -> None:
+    configuration = parse({"network": "10.20.30.0/24", "second_region": "us-west-2"}, "x.toml")
+    assert configuration.regions == ("us-east-1", "us-west-2")
+    assert configuration.zones_of("us-east-1") == configuration.zones
+    zones = [zone for region in configuration.regions for zone in configuration.zones_of(region)]
+    assert zones[2:] == ["us-west-2a", "us-west-2b"]
+    networks = [configuration.zone_network(zone) for zone in zones]
+    assert [str(network) for network in networks] == [f"10.20.30.{first}/27" for first in (0, 32, 64, 96)]
+    assert all(network.subnet_of(configuration.bridge_network) for network in networks)
+
+
+def test_a_lab_has_one_region_unless_a_second_is_named() -> None:
+    assert parse({}, "x.toml").regions == ("us-east-1",)
 
 
 def test_a_configuration_survives_being_written_as_json() -> None:

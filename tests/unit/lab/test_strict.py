@@ -11,7 +11,7 @@ import pytest
 from lab.hooks import API_ERRORS
 from lab.reconcile.launch import merged_mappings, next_address
 from lab.reconcile.wiring import ingress
-from lab.strict import addresses, images, instances, parameters, volumes
+from lab.strict import addresses, images, instances, parameters, requests, volumes
 
 
 def instance(state: str = "running", zone: str = "us-east-1a", **devices: str) -> Any:
@@ -97,6 +97,50 @@ def test_old_and_new_instance_ids_are_ids() -> None:
 def test_one_wrong_instance_stops_the_whole_request() -> None:
     both = [instance("running"), instance("terminated")]
     assert code_of(instances.check_state, both, instances.MAY_STOP, "stopped") == "IncorrectInstanceState"
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameter", "wrong", "code"),
+    [
+        ("vol", "VolumeId", "d1", "InvalidParameterValue"),
+        ("vol", "VolumeId", "vol-xyz", "InvalidParameterValue"),
+        ("snap", "SnapshotId", "vol-0123456789abcdef0", "InvalidParameterValue"),
+        ("i", "InstanceId", "i-bad", "InvalidInstanceID.Malformed"),
+        ("ami", "ImageId", "ami-", "InvalidAMIID.Malformed"),
+        ("sg", "GroupId", "nodes", "InvalidGroupId.Malformed"),
+    ],
+)
+def test_text_that_is_no_id_of_its_kind_is_malformed(kind: str, parameter: str, wrong: str, code: str) -> None:
+    assert code_of(requests.check_form, kind, parameter, wrong) == code
+
+
+def test_what_is_malformed_is_said_in_ec2_s_words() -> None:
+    with pytest.raises(API_ERRORS, match=r"Value \(d1\) for parameter volumeId is invalid\. Expected: 'vol-\.\.\.'\."):
+        requests.check_form("vol", "VolumeId", "d1")
+
+
+def test_every_kind_that_a_parameter_names_can_be_looked_for() -> None:
+    assert set(requests.NAMED_BY.values()) <= set(requests.KINDS)
+
+
+def test_every_id_of_a_list_is_looked_for() -> None:
+    backend = SimpleNamespace(volumes={"vol-01234567": None}, all_instances=lambda: [instance()])
+    known = {"VolumeId": "vol-01234567", "InstanceIds": ["i-0123456789abcdef0"]}
+    requests.check_named(backend, known)
+    more = known | {"InstanceIds": ["i-0123456789abcdef0", "i-01234567"]}
+    assert code_of(requests.check_named, backend, more) == "InvalidInstanceID.NotFound"
+
+
+@pytest.mark.parametrize("missing", [{}, {"VolumeId": ""}, {"VolumeId": None}, {"VolumeId": []}])
+def test_an_empty_parameter_is_a_missing_one(missing: dict[str, Any]) -> None:
+    assert code_of(requests.check_whole, ["VolumeId"], missing) == "MissingParameter"
+
+
+def test_a_snapshot_is_taken_of_a_volume_that_is_there_and_copied_when_it_is_complete() -> None:
+    volumes.check_snapshot(volume())
+    assert code_of(volumes.check_snapshot, volume(status="creating")) == "IncorrectState"
+    assert code_of(volumes.check_completed, SimpleNamespace(id="snap-1", status="pending")) == "IncorrectState"
+    assert code_of(volumes.check_region, ("us-east-1",), "us-west-2") == "InvalidParameterValue"
 
 
 def subnet(cidr: str = "172.31.210.0/26", taken: tuple[str, ...] = ()) -> Any:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.simulated.disk import KEY
 from tests.simulated.faults import Error
-from tests.simulated.world import KEY, NODE, Console, Simulation
+from tests.simulated.world import NODE, Console, Simulation
 from transcoder import operate, tags
 from transcoder.errors import Failed
 from transcoder.layout import GETH, LIVEPEER
