@@ -164,7 +164,9 @@ class Move:
         name, source = self.observed.node.name, self.observed.source
         left = (tags.NODE, tags.ROLE, tags.TARGET_FOR)
         retired: list[Step] = []
-        if source is not None:
+        # One that was launched for the node and never became its machine stays a target: `--to new` takes it again.
+        still_a_target = source is not None and tags.TARGET_FOR in source.tags and tags.NODE not in source.tags
+        if source is not None and not still_a_target:
             retired.append(self._tag(source, {tags.RETIRED: name}, left, "retired, the node has left", after))
         wanted, past = {tags.NODE: name, tags.ROLE: "node"}, (tags.TARGET_FOR, tags.RETIRED)
         carries = self._tag(self.target, wanted, past, "carries the node", after)

@@ -31,7 +31,8 @@ def obstacles(observed: Observed) -> list[str]:
     reasons += _target_reasons(observed, target)
     names = (observed.source.name if observed.source else "", target.name)
     reasons += survey_reasons(*observed.surveys, names)
-    reasons += uuid_reasons((node.livepeer, node.geth), observed.source_guest, observed.target_guest)
+    copies = (observed.copies.livepeer, observed.copies.geth)
+    reasons += uuid_reasons((node.livepeer, node.geth), copies, observed.source_guest, observed.target_guest)
     for data in VOLUMES:
         reasons += _volume_reasons(observed, data, target)
     return reasons

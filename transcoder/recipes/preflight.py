@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transcoder.actions.guest import read_clock
@@ -104,15 +105,22 @@ def _clock_reasons(source: Survey | None, target: Survey, names: tuple[str, str]
     return [f"the clock of {names[1]} is {how} that of {names[0]}; on the wrong one ({wrong}?): sudo chronyc makestep"]
 
 
-def uuid_reasons(volumes: tuple[Volume | None, ...], source: Guest | None, target: Guest | None) -> list[str]:
-    """Say which disk of the target has the same UUID as a volume that is to come: a copy of it."""
+def uuid_reasons(
+    volumes: Sequence[Volume | None], copies: Sequence[Volume | None], source: Guest | None, target: Guest | None
+) -> list[str]:
+    """Say which disk of the target has the same UUID as a volume that is to come: a copy of it.
+
+    :param copies: those that this migration has made itself, which it knows.
+    """
     if source is None or target is None:
         return []
-    coming = {source.device_of(volume).uuid: volume for volume in volumes if volume and source.device_of(volume)}  # type: ignore[union-attr]
+    own = [target.device_of(copy) for copy in copies if copy is not None]
+    there = [(source.device_of(volume), volume) for volume in volumes if volume is not None]
+    coming = {device.uuid: volume for device, volume in there if device is not None and device.uuid}
     return [
         f"{device.path} of the target has the same UUID as {coming[device.uuid].id}: a copy of it; detach it first"
         for device in target.devices
-        if device.uuid and device.uuid in coming and target.device_of(coming[device.uuid]) != device
+        if device.uuid in coming and device not in own and target.device_of(coming[device.uuid]) != device
     ]
 
 
