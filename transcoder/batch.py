@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from transcoder.errors import Failed
 from transcoder.world import Command, Output, command_line
 
+LAST_CODE = 255
+
 
 def render_batch(commands: Sequence[Command], token: str) -> str:
     """Return the script: each command with nothing on its standard input, until one ends with a code not its ``ok``.
@@ -21,7 +23,7 @@ def render_batch(commands: Sequence[Command], token: str) -> str:
     """
     lines = []
     for command in commands:
-        good = "|".join(str(code) for code in command.ok)
+        good = "*" if len(command.ok) > LAST_CODE else "|".join(str(code) for code in command.ok)
         lines.append(
             f"{command_line(command.argv)} </dev/null; code=$?; "
             f"printf '\\n{token} %s\\n' $code; printf '\\n{token}\\n' >&2; case $code in {good}) ;; *) exit 0;; esac"

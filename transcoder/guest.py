@@ -115,15 +115,20 @@ def inspect(host: Host, device: BlockDevice) -> Inspection:
 
     ``blkid`` alone proves nothing: it ends with 2 for a blank disk and for a missing path alike.
     """
-    probe, wiped = host.run_all(
-        Command(blkid.command(device.path), ok=(0, 2, blkid.AMBIVALENT)), Command(wipefs.command(device.path))
+    # debugfs ends with 1 where there is no ext file system, and with 0 for a file that is not there: what it says
+    # counts only where the others have found one.
+    probe, wiped, root, marked = host.run_all(
+        Command(blkid.command(device.path), ok=(0, 2, blkid.AMBIVALENT)),
+        Command(wipefs.command(device.path)),
+        Command(("debugfs", "-R", "ls -p /", device.path), ok=(0, 1)),
+        Command(("debugfs", "-R", f"cat /{layout.MARKER}", device.path), ok=(0, 1)),
     )
     found = blkid.parse_blkid(probe.stdout, exit_code=probe.exit_code)
     signatures = wipefs.parse_wipefs(wiped.stdout)
     table = found.type if isinstance(found, blkid.PartitionTable) else ""
     fstype = found.type if isinstance(found, blkid.FileSystem) else ""
     label = found.label if isinstance(found, blkid.FileSystem) else ""
-    text, problem, entries = _read_root(host, device) if fstype.startswith("ext") else (None, "", ())
+    text, problem, entries = _read_root(root.stdout, marked.stdout) if fstype.startswith("ext") else (None, "", ())
     names = tuple(dict.fromkeys([*([fstype] if fstype else []), *(s.type for s in signatures)]))
     seen = BlockDevice(device.path, device.size, device.serial, fstype, label, device.uuid, device.mountpoints)
     zero = not names and not table and _zero_ends(host, device)  # what has a signature needs no further look
@@ -140,19 +145,14 @@ def _zero_ends(host: Host, device: BlockDevice) -> bool:
     return codes == [0, 0]
 
 
-def _read_root(host: Host, device: BlockDevice) -> tuple[Marker | None, str, tuple[str, ...]]:
-    """Read the marker and the names at the root of an ext file system with debugfs, which only reads."""
-    # debugfs ends with 0 for a file that is not there: the names decide.
-    names, text = host.run_all(
-        Command(("debugfs", "-R", "ls -p /", device.path)),
-        Command(("debugfs", "-R", f"cat /{layout.MARKER}", device.path)),
-    )
+def _read_root(names: str, text: str) -> tuple[Marker | None, str, tuple[str, ...]]:
+    """Return the marker and the names at the root of an ext file system, as debugfs has printed them."""
     # A line of `ls -p` is /inode/mode/uid/gid/name/size/.
-    entries = tuple(line.split("/")[5] for line in names.stdout.splitlines() if line.count("/") >= 6)
+    entries = tuple(line.split("/")[5] for line in names.splitlines() if line.count("/") >= 6)
     if layout.MARKER not in entries:
         return None, "", entries
     try:
-        return marker.parse_marker(text.stdout.encode()), "", entries
+        return marker.parse_marker(text.encode()), "", entries
     except Failed as error:
         return None, error.message, entries
 

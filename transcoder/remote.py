@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import secrets
+import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,12 @@ from transcoder.batch import parse_batch, render_batch
 from transcoder.errors import Failed, Refused, Unreachable
 from transcoder.model import Instance
 from transcoder.settings import Settings
+from transcoder.shell import Shell
 from transcoder.world import Command, Output, command_line
 
+ANY = tuple(range(256))
+KEEPALIVE, SILENCE, CHANNEL_SECONDS = 5, 30, 30
+"""Seconds."""
 CONNECTION_LOST = -1
 """What paramiko gives as exit status of a command whose connection ended first."""
 
@@ -40,48 +46,85 @@ class _RememberFirst(paramiko.MissingHostKeyPolicy):  # type: ignore[misc] # par
 
 
 class SshHost:
-    """One machine. The connection is opened at the first command, kept, and opened anew when it broke."""
+    """One machine. The connection is opened at the first command, kept, and opened anew when it broke.
+
+    So are shells on it, one for each command that runs at the same time: lanes of a plan do not wait for each other.
+    """
 
     def __init__(self, name: str, connect: Callable[[], Any], user: str) -> None:
         self.name = name
         self._connect = connect
         self._user = user
         self._connection: Any = None
+        self._shells: dict[bool, list[Shell]] = {True: [], False: []}
+        """Idle ones: those of root, and the user's own."""
         self._opening = threading.Lock()
 
     def run(
         self, *argv: str, stdin: str = "", sudo: bool = True, ok: Sequence[int] = (0,), timeout: float = 60.0
     ) -> Output:
         """Run a command; see `transcoder.world.Host`."""
+        if not stdin:
+            return self._check(self._batch((Command(argv, ok=ANY),), sudo, timeout)[0], ok)
         full = ("sudo", "-n", "--", *argv) if sudo and self._user != "root" else argv
         output = self._run(full, stdin, timeout)
         return self._check(Output(argv, output.exit_code, output.stdout, output.stderr), ok)
 
     def run_all(self, *commands: Command, sudo: bool = True, timeout: float = 60.0) -> tuple[Output, ...]:
         """Run several commands in one exchange; see `transcoder.world.Host`."""
-        token = secrets.token_hex(16)
-        root = ("sudo", "-n", "--") if sudo and self._user != "root" else ()
-        output = self._run((*root, "sh", "-c", render_batch(commands, token)), "", timeout)
-        if output.exit_code != 0:
-            raise Failed(f"{self.name}: no shell for a batch of commands: {output.stderr.strip()[-500:]}")
-        outputs = parse_batch(commands, token, output.stdout, output.stderr)
+        outputs = self._batch(commands, sudo, timeout)
         for command, each in zip(commands, outputs, strict=False):
             self._check(each, command.ok)
         return outputs
 
-    def _check(self, output: Output, ok: Sequence[int]) -> Output:
-        if output.exit_code not in ok:
-            said = (output.stderr or output.stdout).strip()[-1500:]
-            raise Failed(f"{self.name}: {command_line(output.argv)} ended with {output.exit_code}: {said}")
-        return output
+    def _batch(self, commands: Sequence[Command], sudo: bool, timeout: float) -> tuple[Output, ...]:
+        """Run commands in a shell that is open, or in a new one."""
+        token, root = secrets.token_hex(16), sudo and self._user != "root"
+        with self._reaching():
+            shell, connection = self._borrow(root)
+            try:
+                out, err = shell.run(render_batch(commands, token), token, timeout)
+            except BaseException as error:
+                shell.close()
+                if isinstance(error, TimeoutError):
+                    shown = "; ".join(command_line(command.argv) for command in commands)
+                    raise Unreachable(f"{self.name}: {shown} has not ended after {timeout:.0f} s") from error
+                raise
+            with self._opening:
+                if self._connection is connection:
+                    self._shells[root].append(shell)
+                else:
+                    shell.close()
+        return parse_batch(commands, token, out, err)
+
+    def _borrow(self, root: bool) -> tuple[Shell, Any]:
+        """Return an idle shell, or a new one, and the connection that it is on."""
+        connection = self._open()
+        with self._opening:
+            if self._connection is connection and self._shells[root]:
+                return self._shells[root].pop(), connection
+        channel = connection.client.get_transport().open_session(timeout=CHANNEL_SECONDS)
+        channel.exec_command(command_line(("sudo", "-n", "--", "sh") if root else ("sh",)))
+        return Shell(channel), connection
 
     def _run(self, argv: tuple[str, ...], stdin: str, timeout: float) -> Output:
+        """Run a command that something is fed to, on a channel of its own."""
+        with self._reaching():
+            try:
+                result = self._open().run(
+                    command_line(argv), hide=True, warn=True, pty=False, timeout=timeout, in_stream=io.StringIO(stdin)
+                )
+            except CommandTimedOut as error:
+                raise Unreachable(f"{self.name}: {command_line(argv)} has not ended after {timeout:.0f} s") from error
+            if result.exited == CONNECTION_LOST:
+                raise EOFError(f"the connection broke before {command_line(argv)} had ended")
+        return Output(argv, result.exited, result.stdout, result.stderr)
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        """Turn what goes wrong between here and the machine into our errors; what broke is opened anew next time."""
         try:
-            result = self._open().run(
-                command_line(argv), hide=True, warn=True, pty=False, timeout=timeout, in_stream=io.StringIO(stdin)
-            )
-        except CommandTimedOut as error:
-            raise Unreachable(f"{self.name}: {command_line(argv)} has not ended after {timeout:.0f} s") from error
+            yield
         except paramiko.BadHostKeyException as error:
             raise Refused(
                 f"{self.name}: the machine's SSH host key is not the one remembered for this instance",
@@ -90,22 +133,32 @@ class SshHost:
         except (OSError, EOFError, paramiko.SSHException) as error:
             self._drop()
             raise Unreachable(f"{self.name}: no answer over SSH: {error or type(error).__name__}") from error
-        if result.exited == CONNECTION_LOST:
-            self._drop()
-            raise Unreachable(f"{self.name}: the connection broke before {command_line(argv)} had ended")
-        return Output(argv, result.exited, result.stdout, result.stderr)
+
+    def _check(self, output: Output, ok: Sequence[int]) -> Output:
+        if output.exit_code not in ok:
+            said = (output.stderr or output.stdout).strip()[-1500:]
+            raise Failed(f"{self.name}: {command_line(output.argv)} ended with {output.exit_code}: {said}")
+        return output
 
     def _open(self) -> Any:
         with self._opening:
             if self._connection is None or not self._connection.is_connected:
+                self._forget_shells()
                 self._connection = self._connect()
             return self._connection
 
     def _drop(self) -> None:
         with self._opening:
+            self._forget_shells()
             if self._connection is not None:
                 self._connection.close()
             self._connection = None
+
+    def _forget_shells(self) -> None:
+        for shells in self._shells.values():
+            for shell in shells:
+                shell.close()
+            shells.clear()
 
     close = _drop
 
@@ -162,7 +215,7 @@ class SshHosts:
         )
         _expect_host_key(connection, known, instance.id, self._lock)
         connection.open()
-        connection.client.get_transport().set_keepalive(15)
+        _notice_silence(connection.client.get_transport())
         return connection
 
     def _credentials(self) -> dict[str, Any]:
@@ -173,6 +226,17 @@ class SshHosts:
         if not Path(path).expanduser().is_file():
             raise Refused(f"ssh.key_file {path} does not exist", hint=f"environment file: {self._settings.path}")
         return {"key_filename": str(Path(path).expanduser()), "allow_agent": False, "look_for_keys": False, **timeouts}
+
+
+def _notice_silence(transport: paramiko.Transport) -> None:
+    """Have the connection end when the machine is gone without a word: no power, or nothing passes any more.
+
+    Something is sent every `KEEPALIVE` seconds, and the kernel gives the connection up when nobody has acknowledged it
+    for `SILENCE` seconds; without that it would try for a quarter of an hour.
+    """
+    transport.set_keepalive(KEEPALIVE)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE * 1000)
 
 
 def _expect_host_key(connection: Any, known: Path, instance_id: str, writing: threading.Lock) -> None:

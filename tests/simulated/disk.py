@@ -58,6 +58,10 @@ class Disk:
     dirty: bool = False
     """It was not unmounted in order: the journal is replayed by the next fsck or mount."""
     changes: int = 0
+    checked: bool = False
+    """e2fsck has seen it since it was mounted last."""
+    unchecked_mounts: int = 0
+    """How many times it was mounted without that, as at a boot."""
     formatted: int = 0
     """How many times it was formatted."""
     unsynced: dict[str, Entry | None] = field(default_factory=dict)
@@ -102,7 +106,8 @@ class Disk:
     def mount(self) -> None:
         """Open the file system: what is in its journal is replayed, and its superblock gets the time."""
         self.changes += 1
-        self.open, self.dirty = True, False
+        self.unchecked_mounts += not self.checked
+        self.open, self.dirty, self.checked = True, False, False
 
     def unmount(self) -> None:
         """Close it in order: everything is on the disk."""
@@ -134,6 +139,7 @@ class Disk:
         """Return an independent copy of what is on the disk: the page cache is not, and the journal is as it is."""
         twin = copy.deepcopy(self)
         twin.lose_power()
+        twin.formatted, twin.unchecked_mounts = 0, 0
         return twin
 
 

@@ -101,7 +101,9 @@ class Ec2:
         self.faults = CloudFaults()
         self.denied: set[str] = set()
         """EC2 actions (``AttachVolume``) that the credentials do not permit."""
-        self._numbers = itertools.count(1)
+        self.numbers = itertools.count(1)
+        self.regions: dict[str, Ec2] = {}
+        """The clouds of other regions, by name."""
         self._due: list[tuple[float, Callable[[], None]]] = []
         self._history: list[_State] = []
         self.tokens: dict[str, str] = {}
@@ -132,7 +134,7 @@ class Ec2:
 
     def new_id(self, prefix: str) -> str:
         """Return an id that is not used yet."""
-        return f"{prefix}-{next(self._numbers):017x}"
+        return f"{prefix}-{next(self.numbers):017x}"
 
     # what a read shows
 

@@ -181,7 +181,7 @@ class SimulatedHost:
         disk = self._unmounted(device)
         lines = [f"{device}: recovering journal"] if disk.dirty else []
         disk.changes += disk.dirty
-        disk.dirty = False
+        disk.dirty, disk.checked = False, True
         if disk.damaged and "-y" not in options:
             problem = f"{device}: UNEXPECTED INCONSISTENCY; RUN fsck MANUALLY."
             return 4, "\n".join([*lines, problem, "\t(i.e., without -a or -p options)", ""])

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tests.simulated.breakages import REBOOT, Break, Breaking, heal
 from tests.simulated.cut import ProcessDied
+from tests.simulated.ec2 import ACTIONS
 from tests.simulated.lanes import Lanes, Order, ordered
 from tests.simulated.machine import BOOTED_AFTER
-from tests.simulated.process import reached_through
+from tests.simulated.process import Act, reached_through
 from tests.simulated.world import NODE, OTHER_ZONE, ZONE, Console, Simulation
 from transcoder import operate, tags
 from transcoder.errors import Refused, TranscoderError
@@ -49,9 +52,13 @@ class Rehearsal:
         self.sim = Simulation(nitro=scenario.nitro)
         self.source = self.sim.node().id
         self.volumes = {data.role: self.sim.of(data).id for data in VOLUMES}
+        self.unchecked = self._unchecked_mounts()
         if scenario.to == TARGET:
             self.sim.instance(TARGET, zone=OTHER_ZONE if scenario.across else ZONE)
         self.sim.forget()
+
+    def _unchecked_mounts(self) -> int:
+        return sum(disk.unchecked_mounts for disk in self.sim.cloud.disks.values())
 
     @property
     def target(self) -> str:
@@ -68,12 +75,12 @@ class Rehearsal:
         arrived = [i for i in others if i.tags.get(tags.NODE) == NODE and tags.TARGET_FOR not in i.tags]
         return arrived[0].name if arrived else self.scenario.to
 
-    def request(self, **options: object) -> migrate.Request:
+    def request(self, **options: Any) -> migrate.Request:
         """Return the command, with options added to it."""
         zone = OTHER_ZONE if self.scenario.across and self.reference == migrate.NEW else ""
-        return replace(migrate.Request(NODE, self.reference, zone=zone), **options)  # type: ignore[arg-type]
+        return replace(migrate.Request(NODE, self.reference, zone=zone), **options)
 
-    def run(self, what: Break | None = None, **options: object) -> Ending:
+    def run(self, what: Break | None = None, **options: Any) -> Ending:
         """Type the command; return how it ended when it did not end well."""
         operation = migrate.operation(self.request(**options))
         try:
@@ -86,10 +93,31 @@ class Rehearsal:
         return None
 
     def perform(self, operation: operate.Operation, lanes: Lanes, what: Break | None = None) -> operate.Outcome:
-        """Run an operation in these lanes, with what breaks in it."""
-        door = Breaking(self.sim, what)
-        world = lanes.world(reached_through(self.sim.world, door.through))
-        return operate.operate(operation, world, Console(), self.scenario.on_error)
+        """Run an operation in these lanes, with what breaks in it. It makes no call that its plans do not explain."""
+        door, console, calls = Breaking(self.sim, what), Console(), list[str]()
+
+        def note(act: Act, do: Callable[[], Any]) -> Any:
+            if not act.machine and act.changes_something:
+                calls.extend(act.what)
+            return do()
+
+        world = lanes.world(reached_through(reached_through(self.sim.world, door.through), note))
+        try:
+            return operate.operate(operation, world, console, self.scenario.on_error)
+        finally:
+            explained = {action for plan in console.shown for step in plan.pending for action in step.calls}
+            assert {ACTIONS[call] for call in calls if call in ACTIONS} <= explained
+
+    def finish(self, ending: Ending, **options: Any) -> None:
+        """Type the command once more, unless the last run has ended well and nothing is left to do."""
+        if ending is None and not self.sim.cloud.locks and self._is_over():
+            return
+        again = self.run(**options)
+        assert again is None, str(again)
+
+    def _is_over(self) -> bool:
+        """Tell whether nothing is left to do: something may have happened when the last look had been taken."""
+        return migrate.plan(migrate.observe(self.sim.world, self.request())).empty
 
     def pick_up(self) -> None:
         """Do what stands in the way of the next run: the lock of a process that died, here or on another computer."""
@@ -140,6 +168,8 @@ class Rehearsal:
         assert list(source.devices) == ["/dev/sda1"]
         assert [seen.problems for seen in status.observe(sim.world)] == [()]
         assert migrate.plan(migrate.observe(sim.world, migrate.Request(NODE, name))).empty
+        if not any(fault.fault.startswith(("power_off", "reboot")) for fault in self.scenario.breaks):
+            assert self._unchecked_mounts() == self.unchecked, "nothing is mounted at the target before it was checked"
         if self.scenario.across:
             kept = {sim.cloud.blocks[volume].tags.get(tags.RETIRED) for volume in self.volumes.values()}
             assert kept == {NODE}, "what stayed behind stays until it is confirmed"

@@ -11,6 +11,8 @@ from tests.simulated.ec2 import Answer, NotNow, Tags, api, wanted
 from tests.simulated.volumes import Volumes
 from transcoder.model import Snapshot
 
+NO_VOLUME = "vol-ffffffff"
+"""What EC2 names as the volume of a copied snapshot."""
 COPYING = 6.0
 """Seconds for which a snapshot is pending; the disk may change meanwhile, the snapshot does not."""
 
@@ -31,10 +33,13 @@ class Snapshots(Volumes):
 
     @api
     def copy_snapshot(self, snapshot_id: str, source_region: str, tags: Tags) -> Snapshot:
-        source = self._needed(snapshot_id)
+        region = self.regions.get(source_region, self)
+        source = region.copies.get(snapshot_id)
+        if source is None:
+            raise Answer("InvalidSnapshot.NotFound", snapshot_id)
         if source.state != "completed":
             raise NotNow("IncorrectState", f"{snapshot_id} is {source.state}")
-        return self._add(source.volume_id, self.disks[snapshot_id].copy(), source.size_gib, tags)
+        return self._add(NO_VOLUME, region.disks[snapshot_id].copy(), source.size_gib, tags)
 
     def _add(self, volume_id: str, disk: Disk, size_gib: int, tags: Tags) -> Snapshot:
         started = datetime.fromtimestamp(self.clock.now(), UTC).isoformat()

@@ -23,13 +23,15 @@ from transcoder.step import Event, Plan
 from transcoder.world import LaunchRequest, World
 
 ENVIRONMENT, NODE, ZONE, OTHER_ZONE = "simulated", "tc001", "us-east-1a", "us-east-1b"
+WEST = "west"
+"""An environment in another region."""
 
 
-def settings(**tables: dict[str, Any]) -> Settings:
+def settings(name: str = ENVIRONMENT, **tables: dict[str, Any]) -> Settings:
     """Return the environment of the simulated world; ``tables`` are merged into it."""
     raw: dict[str, Any] = {
-        "name": ENVIRONMENT,
-        "path": Path("simulated.toml"),
+        "name": name,
+        "path": Path(f"{name}.toml"),
         "description": "a world in memory",
         "aws": {
             "region": "us-east-1",
@@ -93,25 +95,34 @@ class Console:
 
 @dataclass
 class Simulation:
-    """A whole world. Machines appear by themselves for the instances of the cloud."""
+    """A whole world. Machines appear by themselves for the instances of the cloud.
+
+    ``beside``: another region of the same world, with the same clock, the same watcher and the same chain.
+    """
 
     settings: Settings = field(default_factory=settings)
     nitro: bool = True
+    beside: Simulation | None = None
 
     def __post_init__(self) -> None:
-        self.lock = threading.RLock()
-        self.clock = SimulatedClock(self.lock)
+        other = self.beside
+        self.lock: threading.RLock = other.lock if other else threading.RLock()
+        self.clock: SimulatedClock = other.clock if other else SimulatedClock(self.lock)
         self.cloud = SimulatedCloud(self.clock, self.lock)
-        self.watcher = Watcher()
+        self.watcher: Watcher = other.watcher if other else Watcher()
         self.machines: dict[str, Machine] = _Machines(self)
         self.hosts = SimulatedHosts(self.machines, self.lock)
-        self.rounds = Rounds()
+        self.rounds: Rounds = other.rounds if other else Rounds()
+        if other:
+            self.cloud.numbers = other.cloud.numbers
+            self.cloud.regions[other.settings.aws.region] = other.cloud
+            other.cloud.regions[self.settings.aws.region] = self.cloud
         self.cloud.is_mounted = lambda instance, volume: volume in self.machines[instance].mounts.values()
         self.cloud.is_deleted = self._deleted
         self.cloud.shut_down = lambda instance: self.machines[instance].shut_down()
         self.clock.listen(self.catch_up)
         self.cloud.amis["ami-node"] = Image(
-            "ami-node", "node image", "available", "2026-01-01T00:00:00Z", tags={tags.ENVIRONMENT: ENVIRONMENT}
+            "ami-node", "node image", "available", "2026-01-01T00:00:00Z", tags={tags.ENVIRONMENT: self.settings.name}
         )
 
     def catch_up(self) -> None:
@@ -123,7 +134,8 @@ class Simulation:
             machine.catch_up()
 
     def _deleted(self, volume_id: str) -> None:
-        left = [len(self.cloud.disks[other].records()) for other in self.cloud.blocks if other != volume_id]
+        clouds = (self.cloud, *self.cloud.regions.values())
+        left = [len(c.disks[other].records()) for c in clouds for other in c.blocks if other != volume_id]
         self.watcher.deletes(volume_id, max(left, default=0))
 
     @property
@@ -134,13 +146,12 @@ class Simulation:
     # furniture
 
     def instance(
-        self, name: str, more: Mapping[str, str] | None = None, *, zone: str = ZONE, booted: bool = True
+        self, name: str, more: Mapping[str, str] | None = None, *, zone: str = "", booted: bool = True
     ) -> Instance:
         """Return an instance of the environment, running and booted."""
         token = f"furniture-{name}"
-        request = LaunchRequest(
-            "ami-node", zone, "sg-1", "", token, {tags.NAME: name, tags.ENVIRONMENT: ENVIRONMENT, **(more or {})}
-        )
+        zone, known = zone or self.settings.aws.availability_zone, {tags.ENVIRONMENT: self.settings.name}
+        request = LaunchRequest("ami-node", zone, "sg-1", "", token, {tags.NAME: name, **known, **(more or {})})
         instance = self.cloud.launch(request)
         self.cloud.calls.clear()
         if booted:
@@ -151,7 +162,7 @@ class Simulation:
         self, disk: Disk, data: DataVolume | None = None, more: Mapping[str, str] | None = None, *, zone: str = ZONE
     ) -> Volume:
         """Return a volume; with ``data`` it is tagged as the node's."""
-        own = {tags.ENVIRONMENT: ENVIRONMENT, tags.NODE: NODE, tags.ROLE: data.role} if data else {}
+        own = {tags.ENVIRONMENT: self.settings.name, tags.NODE: NODE, tags.ROLE: data.role} if data else {}
         return self.cloud.add_volume(disk, zone, {**own, **(more or {})})
 
     def plug(self, volume: Volume, instance: Instance, device: str) -> None:
@@ -165,7 +176,7 @@ class Simulation:
         for data, device in ((GETH, "/dev/sdh"), (LIVEPEER, "/dev/sdg")):
             known = {tags.ADDRESS: address} if address and data is LIVEPEER else {}
             self.plug(self.volume(ours(data, NODE, address), data, known), instance, device)
-        elastic = self.cloud.allocate_address({tags.ENVIRONMENT: ENVIRONMENT, tags.NODE: NODE})
+        elastic = self.cloud.allocate_address({tags.ENVIRONMENT: self.settings.name, tags.NODE: NODE})
         self.cloud.associate(elastic.allocation_id, instance.id)
         self.clock.sleep(10.0)
         self.forget()
@@ -182,7 +193,8 @@ class Simulation:
         """Return the node's volume of a role, as EC2 has it now; one that another has replaced does not count."""
         wanted = {tags.NODE: NODE, tags.ROLE: data.role}
         own = [v for v in self.cloud.blocks.values() if wanted.items() <= dict(v.tags).items()]
-        found = [v for v in own if v.tags.get(tags.REPLACED_BY) not in [other.id for other in own]]
+        left = [v for v in own if tags.GONE_TO not in v.tags]
+        found = [v for v in left if v.tags.get(tags.REPLACED_BY) not in [other.id for other in own]]
         assert len(found) == 1, found
         return found[0]
 

@@ -24,9 +24,11 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("transcoder.aws_instances", "transcoder.aws_volumes", "transcoder.aws_snapshots", "transcoder.aws_network"),
     ("transcoder.aws_images", "transcoder.aws_locks", "transcoder.aws_noun", "transcoder.aws_calls"),
     ("transcoder.remote", "transcoder.step", "transcoder.guest", "transcoder.content", "transcoder.batch"),
+    ("transcoder.shell",),
     ("transcoder.compatibility",),
     ("transcoder.world",),
     ("transcoder.settings", "transcoder.facts", "transcoder.aws_shapes", "transcoder.aws_errors"),
+    ("transcoder.catalog",),
     ("transcoder.model", "transcoder.tags", "transcoder.layout", "transcoder.secret", "transcoder.errors"),
 )
 """From the top to the bottom: a module imports from its own level and from those below it."""
@@ -45,7 +47,7 @@ PUBLIC_HOSTS = {
     *("github.com", "godoc.org", "keepachangelog.com", "semver.org", "developer.hashicorp.com"),
     *("archive.ubuntu.com", "deb.debian.org", "old-releases.ubuntu.com", "security.debian.org"),
     *("gethstore.blob.core.windows.net", "geth.ethereum.org", "viz.livepeer.org", "docs.aws.amazon.com"),
-    *("docs.livepeer.org", "wiki.debian.org", "www.packer.io", "example.org"),
+    *("arb1.arbitrum.io", "docs.livepeer.org", "wiki.debian.org", "www.packer.io", "example.org"),
 }
 """Hosts that text of this project may name: public ones that an operator anywhere can reach."""
 

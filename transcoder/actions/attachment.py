@@ -51,6 +51,15 @@ def the_volume(world: World, volume_id: str) -> Volume:
     return found[0]
 
 
+def the_attached_volume(world: World, volume_id: str) -> Volume:
+    """Return a volume that has just been attached: a read of the time before is read again, for `LAG` seconds.
+
+    :raises Failed: when EC2 does not know it.
+    """
+    found = looked_up(world, lambda: [volume for volume in world.cloud.volumes(ids=[volume_id]) if volume.attachment])
+    return found[0] if found else the_volume(world, volume_id)
+
+
 def _is_free(world: World, volume_id: str) -> bool:
     volume = the_volume(world, volume_id)
     return volume.attachment is None and volume.state == "available"

@@ -9,7 +9,7 @@ from transcoder import layout
 from transcoder.actions.guest import GUEST_POLL, GuestStep, release_command
 from transcoder.errors import Failed
 from transcoder.facts import geth_rpc, livepeer_api, systemctl
-from transcoder.layout import LIVEPEER, DataVolume
+from transcoder.layout import GETH, LIVEPEER, DataVolume
 from transcoder.model import ServiceState
 from transcoder.settings import Settings
 from transcoder.world import Command, Host, Output, World
@@ -19,6 +19,7 @@ LIVEPEER_API = "http://127.0.0.1:8935"
 GETH_RPC = "http://127.0.0.1:8545"
 LIVEPEER_STOP_BUDGET = 40.0
 """Seconds; the unit's own TimeoutStopSec is 30. livepeer before v0.8.9 ends 0.5 s after SIGINT and drains nothing."""
+GETH_JOURNAL = Command(("journalctl", "--unit", GETH.service.unit, "--lines=500", "--no-pager", "--output=cat"))
 START_BUDGET = 300.0
 ANY = tuple(range(256))
 STOP_GRACE = 60.0
@@ -120,9 +121,11 @@ class WaitGethInSync(GuestStep):
 
         def synced() -> bool:
             nonlocal previous, reason
-            current = chain_state(self.host(world))
+            current, loaded = self._look(world, started=previous is None)
             if current is None:
                 return False
+            if previous is None and loaded is not None:
+                previous = geth_rpc.has_advanced(loaded, current)
             done, reason = geth_rpc.in_sync(previous, current, world.clock.now(), world.settings.geth.head_age_seconds)
             previous = previous or current  # blocks are seconds apart: compare with the first look, not with the last
             return done
@@ -132,10 +135,20 @@ class WaitGethInSync(GuestStep):
         except Failed as error:
             raise Failed(f"{error.message}: {reason}", hint="fab logs --unit geth.service") from error
 
+    def _look(self, world: World, *, started: bool) -> tuple[geth_rpc.ChainState | None, int | None]:
+        """Ask geth, and at first also its journal for the head with which it started: the first look is then geth's."""
+        if not started:
+            return chain_state(self.host(world)), None
+        asked, journal = self.host(world).run_all(Command(geth_rpc.command(GETH_RPC), ok=ANY), GETH_JOURNAL)
+        return _chain_state_in(asked), geth_rpc.loaded_head(journal.stdout)
+
 
 def chain_state(host: Host) -> geth_rpc.ChainState | None:
     """Ask the machine's geth where it is; None while it does not answer."""
-    output = host.run(*geth_rpc.command(GETH_RPC), stdin=geth_rpc.BODY, sudo=False, ok=range(256))
+    return _chain_state_in(host.run(*geth_rpc.command(GETH_RPC), sudo=False, ok=ANY))
+
+
+def _chain_state_in(output: Output) -> geth_rpc.ChainState | None:
     return geth_rpc.parse_geth_rpc(output.stdout) if output.exit_code == 0 else None
 
 

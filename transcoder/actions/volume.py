@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from transcoder import guest, layout, tags
-from transcoder.actions.attachment import VOLUME_BUDGET, the_volume
+from transcoder.actions.attachment import VOLUME_BUDGET, the_attached_volume, the_volume
 from transcoder.actions.guest import GUEST_POLL, GuestStep, release_command
 from transcoder.content import Content, judge
 from transcoder.errors import Failed
@@ -69,11 +69,15 @@ class VolumeStep(Step):
     def device(self, world: World) -> BlockDevice | None:
         """Return the device the guest sees for the volume as EC2 has it now."""
         devices = lsblk.parse_lsblk(self.host(world).run(*lsblk.COMMAND, sudo=False).stdout)
-        return guest.find_device(devices, the_volume(world, self.volume.id))
+        return guest.find_device(devices, the_attached_volume(world, self.volume.id))
 
     def needed_device(self, world: World) -> BlockDevice:
         """Return the device, which must be there."""
-        device = self.device(world)
+        return self.found_in(world, self.host(world).run(*lsblk.COMMAND, sudo=False))
+
+    def found_in(self, world: World, listed: Output) -> BlockDevice:
+        """Return the device of the volume from a list of them, in which it must be."""
+        device = guest.find_device(lsblk.parse_lsblk(listed.stdout), the_attached_volume(world, self.volume.id))
         if device is None:
             raise Failed(f"{self.instance.name} sees no device for {self.volume.id}", hint="fab status")
         return device
@@ -118,11 +122,12 @@ class CheckVolume(VolumeStep):
     def title(self) -> str:
         return f"check label, marker and file system of {self.describe_volume()}"
 
-    def is_done(self, world: World) -> bool:
-        return is_mounted(self.host(world), self.data)
-
     def do(self, world: World) -> str:
-        host, device = self.host(world), self.needed_device(world)
+        host = self.host(world)
+        mounts, devices = host.run_all(guest.LIST_MOUNTS, guest.LIST_DEVICES, sudo=False)
+        if any(mount.target == self.data.mount for mount in guest.read_mounts(mounts)):
+            return "mounted already"
+        device = self.found_in(world, devices)
         verdict = judge(self.volume, guest.inspect(host, device), self.data, self.node)
         if verdict.content is not Content.OURS:
             raise Failed(f"{self.describe_volume()} is not to be mounted: {verdict.reason}", hint=verdict.hint)
@@ -204,7 +209,7 @@ class Mount(VolumeStep):
         sources = [mount.source for mount in mounts if mount.target == self.data.mount]
         if not sources:
             return False
-        device = guest.find_device(devices, the_volume(world, self.volume.id))
+        device = guest.find_device(devices, the_attached_volume(world, self.volume.id))
         if device is None or sources[-1] != device.path:
             known = device.path if device else f"the device of {self.volume.id}, which the machine does not see"
             raise Failed(f"{self.data.mount} on {self.instance.name} is {sources[-1]}, not {known}", hint="fab status")

@@ -33,13 +33,13 @@ BODY = json.dumps(
 
 
 def command(url: str = "http://127.0.0.1:8545") -> tuple[str, ...]:
-    """Return the command that posts `BODY`, which it reads from standard input.
+    """Return the command that posts `BODY`.
 
     15 s is what a light client may take for one answer. ``url`` must name localhost or an address: geth answers 403 to
     other names.
     """
     header = f"Content-Type: {CONTENT_TYPE}"
-    return ("curl", "--silent", "--show-error", "--fail", "--max-time", "15", "--header", header, "--data", "@-", url)
+    return ("curl", "--silent", "--show-error", "--fail", "--max-time", "15", "--header", header, "--data", BODY, url)
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,25 @@ def in_sync(
     if reasons:
         return False, "; ".join(reasons)
     return True, f"block {current.head}, {now - current.head_timestamp:.0f} s old, {current.peers} peers"
+
+
+LOADED = re.compile(r"Loaded most recent local (?:header|block|full block)\s+number=([\d,]+)")
+"""What geth logs when it opens its chain (core/blockchain.go loadLastState, light/lightchain.go): where it goes on."""
+
+
+def loaded_head(journal: str) -> int | None:
+    """Return the head that geth had on disk when it last started, from its journal; None where it does not say.
+
+    Of several such lines of one start (header, block) the highest counts; of several starts the last.
+    """
+    starts = re.split(r"Starting (?:peer-to-peer node|Geth)|Maximum peer count", journal)
+    found = [int(number.replace(",", "")) for number in LOADED.findall(starts[-1])]
+    return max(found, default=None)
+
+
+def has_advanced(loaded: int, current: ChainState) -> ChainState:
+    """Return the look that geth itself has taken when it started, to compare ``current`` with."""
+    return ChainState(current.peers, loaded, 0, current.syncing, current.chain_id)
 
 
 def _reasons_against(current: ChainState, now: float, max_head_age: float, min_peers: int) -> list[str]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.unit.facts.recorded import recorded
 from transcoder.errors import Failed
-from transcoder.facts.geth_rpc import BODY, ChainState, command, in_sync, parse_geth_rpc
+from transcoder.facts.geth_rpc import BODY, ChainState, command, has_advanced, in_sync, loaded_head, parse_geth_rpc
 
 NOW = 1_700_000_000.0
 EARLIER = ChainState(peers=1, head=100, head_timestamp=int(NOW) - 30, syncing=False, chain_id=1)
@@ -104,3 +104,22 @@ def test_in_sync_needs_peers_and_advance_and_a_young_head(peers: int, before: in
     now = ChainState(peers, head, int(NOW) - age, False, 1)
     answer, _ = in_sync(replace(now, head=before), now, NOW, 300)
     assert answer == (peers > 0 and head > before and age <= 300)
+
+
+STARTED = """INFO [11-22|17:00:00.001] Maximum peer count                       ETH=0 LES=25 total=25
+INFO [11-22|17:00:00.101] Loaded most recent local header          number=4,719,567 hash=f4a5b6 td=1 age=2s
+INFO [11-22|17:00:00.102] Loaded most recent local full block      number=4719000 hash=f4a5b6 td=1
+"""
+
+
+def test_geth_itself_says_where_it_went_on_from() -> None:
+    assert loaded_head(STARTED) == 4719567
+    later = STARTED.replace("4,719,567", "4,719,600").replace("4719000", "4719001")
+    assert loaded_head(STARTED + "INFO Imported new block headers count=1\n" + later) == 4719600
+    assert loaded_head("INFO Imported new block headers count=1\n") is None
+
+
+def test_a_head_beyond_that_with_which_it_started_has_advanced() -> None:
+    now = ChainState(peers=3, head=101, head_timestamp=1000, syncing=False, chain_id=1)
+    assert in_sync(has_advanced(100, now), now, 1010.0, 30.0)[0]
+    assert not in_sync(has_advanced(101, now), now, 1010.0, 30.0)[0]
