@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lab import commands, kept_images, leftovers
-from lab.rehearsal import cloud_state, look, records
+from lab.rehearsal import cloud_state, look, records, service_times
+from lab.rehearsal.bound import Unavoidable, injected_by
 from lab.rehearsal.migration import read_migration
 from lab.rehearsal.records import Kept
 from lab.rehearsal.report import Bake
@@ -161,12 +162,18 @@ def migrate(stage: Stage) -> None:
             stage.seen.known_record = look.records_tail(stage.host(stage.source)).last
         finished = stage.succeed()
         document = finished.documents()[-1]
-        stage.seen.migration = read_migration(document)
+        unavoidable = _unavoidable(stage, document["plan"]["steps"])
+        stage.seen.migration = read_migration(document, unavoidable)
         watcher.settle(OUTSIDE_BUDGET)
     outside = watcher.downtime()
-    stage.seen.migration = read_migration(document, finished.lines, outside)
+    stage.seen.migration = read_migration(document, unavoidable, finished.lines, outside)
     claim = f"the node answers from outside again, at {address}:{PORT}"
     stage.prove(claim, bool(outside.outages), _outside_evidence(outside))
+
+
+def _unavoidable(stage: Stage, plan: Sequence[Mapping[str, Any]]) -> Unavoidable:
+    services = service_times.observe_services(plan, stage.host, (stage.source, stage.target))
+    return Unavoidable(injected_by(stage.configuration.latencies), services)
 
 
 def _outside_evidence(outside: Downtime) -> str:

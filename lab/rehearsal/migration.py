@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lab.rehearsal.bound import compute_bound, waits
+from lab.rehearsal.bound import Bound, Unavoidable, compute_bound
 from lab.rehearsal.report import Migration, MigrationStep
 from lab.rehearsal.runner import Line
 from lab.rehearsal.watch import Downtime
@@ -17,16 +17,19 @@ HEALTHY = "node/healthy"
 """The step that ends when livepeer answers as its account."""
 
 
-def read_migration(document: Json, lines: Sequence[Line] = (), outside: Downtime | None = None) -> Migration:
+def read_migration(
+    document: Json, unavoidable: Unavoidable, lines: Sequence[Line] = (), outside: Downtime | None = None
+) -> Migration:
     """Return the migration that a document describes.
 
+    :param unavoidable: what the bound is made of.
     :param lines: what the command wrote while it ran; they place ``outside`` on the axis of the steps.
     :param outside: what was seen at the node's port meanwhile.
     :raises Failed: when it describes none.
     """
     plan, result = document["plan"], _result(document)
-    bound = compute_bound(plan["steps"], result["steps"])
-    steps = tuple(_step(step, bound.path) for step in result["steps"])
+    bound = compute_bound(plan["steps"], result["steps"], unavoidable)
+    steps = tuple(_step(step, bound) for step in result["steps"])
     down_from, down_until = _down(steps, began_at(result["steps"], lines), outside)
     return Migration(plan["title"], float(result["seconds"]), steps, bound, outside, down_from, down_until)
 
@@ -53,7 +56,7 @@ def _result(document: Json) -> Json:
     return dict(found[-1])
 
 
-def _step(step: Json, path: Sequence[str]) -> MigrationStep:
+def _step(step: Json, bound: Bound) -> MigrationStep:
     return MigrationStep(
         key=step["key"],
         lane=step["lane"],
@@ -61,8 +64,8 @@ def _step(step: Json, path: Sequence[str]) -> MigrationStep:
         outcome=step["outcome"],
         began=float(step["began"]),
         seconds=float(step["seconds"]),
-        waits=waits(step["key"]),
-        critical=step["key"] in path,
+        weight=bound.weights.get(step["key"], 0.0),
+        critical=step["key"] in bound.path,
     )
 
 

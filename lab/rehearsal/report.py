@@ -11,7 +11,7 @@ from lab.rehearsal.bound import Bound
 from lab.rehearsal.records import Kept
 from lab.rehearsal.watch import Downtime
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised when a key of the JSON goes away or changes its meaning; new keys may come without that."""
 
 
@@ -78,7 +78,8 @@ class Bake:
 
 @dataclass(frozen=True)
 class MigrationStep:
-    """A step of the migration. ``waits``: it waits for a machine or EC2; ``critical``: it is on the bound's path."""
+    """A step of the migration. ``weight``: how many of its ``seconds`` nobody can hurry; those of a step on the
+    bound's path (``critical``) make up the bound."""
 
     key: str
     lane: str
@@ -86,7 +87,7 @@ class MigrationStep:
     outcome: str
     began: float
     seconds: float
-    waits: bool
+    weight: float
     critical: bool
 
 

@@ -100,6 +100,9 @@ def definitions(report: Report) -> tuple[str, ...]:
         "IP, and libp2p's banner) to the first good answer after at which livepeer is healthy (answers as its account)",
         f"bound: {migration.bound.rule}",
     ]
+    if migration.bound.by_step:
+        steps = ", ".join(migration.bound.by_step)
+        found.append(f"no journal told how long these took by themselves, so all of the step counts: {steps}")
     if migration.outside:
         found.append(f"the port alone was silent for {_outages(migration.outside)}: it opens before livepeer works")
     if report.records:
@@ -155,12 +158,13 @@ def _migration(migration: Migration) -> Table:
     table = Table(title=migration.title, title_justify="left", caption="* on the bound's path", caption_justify="left")
     for name in ("lane", "step"):
         table.add_column(name)
-    for name in ("began", "seconds"):
+    for name in ("began", "seconds", "unavoidable"):
         table.add_column(name, justify="right")
     table.add_column("")
     for step in sorted(migration.steps, key=lambda step: step.began):
         mark = "*" if step.critical else "" if step.outcome == "done" else step.outcome
-        table.add_row(step.lane, Text(step.title), f"{step.began:.2f}", f"{step.seconds:.2f}", mark)
+        weight = f"{step.weight:.2f}" if step.weight else ""
+        table.add_row(step.lane, Text(step.title), f"{step.began:.2f}", f"{step.seconds:.2f}", weight, mark)
     return table
 
 

@@ -57,8 +57,8 @@ def test_the_page_tells_the_figures_the_steps_and_the_proofs() -> None:
     words = Page(render_html(made_up.report())).words
     for told in (
         "6.51 s",
-        "7.00 s",
-        "0.93",
+        "5.00 s",
+        "1.30",
         "invoke lab.up",
         "the node answers & serves",
         "down for <6.5 s>",

@@ -11,7 +11,7 @@ from tests.unit.lab.rehearsal import made_up
 
 def test_the_keys_of_the_json_stay_as_they_are() -> None:
     data = json.loads(json.dumps(made_up.report().describe()))
-    assert data["schema"] == SCHEMA == 1
+    assert data["schema"] == SCHEMA == 2
     assert set(data) == {
         *("schema", "passed", "environment", "description", "started", "seconds", "facts", "programs", "bake"),
         *("steps", "migration", "records", "proofs", "hints"),
@@ -25,10 +25,10 @@ def test_the_keys_of_the_json_stay_as_they_are() -> None:
     assert sorted(migration) == sorted(
         ["title", "seconds", "steps", "bound", "outside", "downtime", "down_from", "down_until", "ratio"]
     )
-    assert sorted(migration["bound"]) == ["path", "rule", "seconds"]
+    assert sorted(migration["bound"]) == ["by_step", "path", "rule", "seconds", "weights"]
     assert sorted(migration["outside"]) == ["asked", "good", "interval", "outages", "seconds", "timeout"]
     assert sorted(migration["steps"][0]) == sorted(
-        ["key", "lane", "title", "outcome", "began", "seconds", "waits", "critical"]
+        ["key", "lane", "title", "outcome", "began", "seconds", "weight", "critical"]
     )
 
 
@@ -37,8 +37,8 @@ def test_the_figures_of_the_json_are_those_of_the_rehearsal() -> None:
     assert data["passed"] is True
     assert data["migration"]["downtime"] == 6.51
     assert data["migration"]["outside"]["seconds"] == 4.1
-    assert data["migration"]["bound"]["seconds"] == 7.0
-    assert data["migration"]["ratio"] == 0.93
+    assert data["migration"]["bound"]["seconds"] == 5.0
+    assert data["migration"]["ratio"] == 1.302
     assert (data["steps"][0]["ended"], data["steps"][0]["seconds"]) == ("done", 12.5)
 
 
