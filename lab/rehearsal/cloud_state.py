@@ -12,7 +12,6 @@ from transcoder.settings import Settings
 
 LISTS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
     "instances": ("describe_instances", "Reservations", {}),
-    "instance status": ("describe_instance_status", "InstanceStatuses", {"IncludeAllInstances": True}),
     "volumes": ("describe_volumes", "Volumes", {}),
     "snapshots": ("describe_snapshots", "Snapshots", {"OwnerIds": ["self"]}),
     "images": ("describe_images", "Images", {"Owners": ["self"]}),
@@ -24,7 +23,10 @@ LISTS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
     "key pairs": ("describe_key_pairs", "KeyPairs", {}),
     "tags": ("describe_tags", "Tags", {}),
 }
-"""What is asked for: a name for people, the call, the key of its list, its arguments."""
+"""What is asked for: a name for people, the call, the key of its list, its arguments.
+
+Not the status checks: they turn to ``ok`` by themselves, minutes after a launch.
+"""
 
 
 @dataclass(frozen=True)
