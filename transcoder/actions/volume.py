@@ -22,7 +22,7 @@ DEVICE_BUDGET = 120.0
 SYNC_BUDGET = 720.0
 """Seconds to write back what the page cache holds, and to unmount."""
 FSCK_BUDGET = 3600.0
-FSCK_REPAIRED = 1
+FSCK_REPAIRED, FSCK_LEFT = 1, 4
 """e2fsck's exit code 1: errors were corrected; 0: clean. From 4 on the file system must not be mounted."""
 
 
@@ -128,19 +128,33 @@ class CheckVolume(VolumeStep):
         if any(mount.target == self.data.mount for mount in guest.read_mounts(mounts)):
             return "mounted already"
         device = self.found_in(world, devices)
-        verdict = judge(self.volume, guest.inspect(host, device), self.data, self.node)
+        seen = guest.inspect(host, device)
+        verdict = judge(self.volume, seen, self.data, self.node)
         if verdict.content is not Content.OURS:
+            self._tell_damage(host, seen)
             raise Failed(f"{self.describe_volume()} is not to be mounted: {verdict.reason}", hint=verdict.hint)
         options = ("-p", "-f") if self.thorough else ("-p",)
         output = host.run("e2fsck", *options, device.path, ok=(0, FSCK_REPAIRED, 4, 8, 12), timeout=FSCK_BUDGET)
         found = " / ".join(line.removeprefix(f"{device.path}: ") for line in output.stdout.strip().splitlines())
         if output.exit_code > FSCK_REPAIRED:
-            raise Failed(
-                f"{self.describe_volume()}: e2fsck ended with {output.exit_code}: {found[-800:]}",
-                hint=f"take a snapshot of {self.volume.id}; on {self.instance.name}: sudo e2fsck -y {device.path}; "
-                "then the same command again",
-            )
+            raise self._damaged(device, f"e2fsck ended with {output.exit_code}: {found[-800:]}")
         return f"e2fsck: {found}"
+
+    def _tell_damage(self, host: Host, seen: guest.Inspection) -> None:
+        """Say so when a volume with our label has no marker because its file system is broken: nothing is written.
+
+        :raises Failed: then.
+        """
+        if seen.signatures != ("ext4",) or seen.device.label != self.data.label:
+            return
+        look = ("e2fsck", "-n", "-f", seen.device.path)
+        output = host.run(*look, ok=(0, FSCK_REPAIRED, 4, 8, 12), timeout=FSCK_BUDGET)
+        if output.exit_code & FSCK_LEFT:
+            raise self._damaged(seen.device, "its file system is damaged, so that its marker cannot be read")
+
+    def _damaged(self, device: BlockDevice, how: str) -> Failed:
+        way = f"take a snapshot of {self.volume.id}; on {self.instance.name}: sudo e2fsck -y {device.path}"
+        return Failed(f"{self.describe_volume()}: {how}", hint=f"{way}; then the same command again")
 
     def verify(self, world: World) -> None:
         """The check is its own proof."""
