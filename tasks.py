@@ -282,7 +282,21 @@ def lab_faults(_context: Context, env: str = "", json: bool = False) -> None:
     show.faults(app.settings(env), as_json=json)
 
 
-namespace = Collection(bake_ami, launch, terminate)
+@app.task(help={"json": JSON})
+def catalog(_context: Context, json: bool = False) -> None:
+    """
+    Print which versions of livepeer and geth are supported, on which systems and networks, and how they differ.
+
+    Examples:
+        invoke catalog
+        invoke catalog --json
+    """
+    from transcoder.catalog import show
+
+    show.show(as_json=json)
+
+
+namespace = Collection(bake_ami, catalog, launch, terminate)
 lab = Collection("lab")
 for _task, _name in (
     (lab_up, "up"),

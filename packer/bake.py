@@ -17,12 +17,12 @@ from packer.rootfs import render_rootfs
 from packer.run import run_build, run_quietly
 from packer.tarball import File, write_tar
 from packer.versions import Packer, observe_packer
-from transcoder.errors import Failed, Refused
-from transcoder.settings import Settings, child_environment
+from transcoder.errors import Failed, Refused, TranscoderError
+from transcoder.settings import Download, Settings, child_environment
 
 TEMPLATE = "image.pkr.hcl"
 RELEASE = "etc/transcoder/release.json"
-GETH_PROGRAMS, LIVEPEER_PROGRAMS = ("geth",), ("livepeer", "livepeer_cli")
+PROGRAMS = {"geth": ("geth",), "livepeer": ("livepeer", "livepeer_cli")}
 AMI_NAME_LENGTH = 128
 
 
@@ -53,6 +53,7 @@ def prepare(
     packer: Packer | None = None,
     cache: Path = CACHE,
     ami_name_suffix: str = "",
+    preview: bool = False,
 ) -> Prepared:
     """Fetch, prove, render and write everything that the bake consumes into ``directory``.
 
@@ -62,18 +63,18 @@ def prepare(
     :param packer: the version to write for; by default the installed one.
     :param cache: where fetched archives are kept.
     :param ami_name_suffix: makes the name of the AMI differ from that of an image of the same inputs.
+    :param preview: an archive that cannot be had is an obstacle, and the document is written all the same.
     :raises Refused: for settings that cannot be baked, or an archive that is not what it should be.
     :raises Unreachable: when a download does not answer.
     """
     check_programs(settings)
     packer = packer or observe_packer()
-    geth = fetch(settings.geth, settings.path.parent, cache)
-    livepeer = fetch(settings.livepeer, settings.path.parent, cache)
+    archives, missing = _archives(settings, cache, preview=preview)
     rootfs = render_rootfs(settings)
-    digest = image_digest(settings, rootfs, (geth, livepeer), source_ami_id)
-    release = release_notes(settings, digest, {"geth": geth, "livepeer": livepeer}, source_ami_id)
+    digest = image_digest(settings, rootfs, tuple(archives.values()), source_ami_id)
+    release = release_notes(settings, digest, archives, source_ami_id)
     rootfs[RELEASE] = File(release.encode())
-    programs = {**read_programs(geth, GETH_PROGRAMS), **read_programs(livepeer, LIVEPEER_PROGRAMS)}
+    programs = {name: text for key, at in archives.items() for name, text in read_programs(at, PROGRAMS[key]).items()}
     sums = _write_files(directory, rootfs, programs)
     steps = image_steps(settings, *sums)
     name = ami_name(settings, digest, ami_name_suffix)
@@ -82,7 +83,7 @@ def prepare(
     )
     template = directory / TEMPLATE
     template.write_text(hcl, encoding="utf-8")
-    obstacles = _obstacles(settings, packer, source_ami_id)
+    obstacles = (*missing, *_obstacles(settings, packer, source_ami_id))
     return Prepared(hcl, digest, directory, template, name, describe_steps(steps), packer, obstacles)
 
 
@@ -152,6 +153,20 @@ def release_notes(settings: Settings, digest: str, archives: Mapping[str, Archiv
 
 _QUIET = {"CHECKPOINT_DISABLE": "1", "PACKER_NO_COLOR": "1"}
 """No question to checkpoint.hashicorp.com whether there is a newer Packer."""
+
+
+def _archives(settings: Settings, cache: Path, *, preview: bool) -> tuple[dict[str, Archive], tuple[str, ...]]:
+    """Return the archives of the image's programs by name, and, in a preview, why others are missing."""
+    wanted: dict[str, Download] = {"geth": settings.geth, "livepeer": settings.livepeer}
+    found, missing = {}, []
+    for name in PROGRAMS if settings.geth.enabled else ("livepeer",):
+        try:
+            found[name] = fetch(wanted[name], settings.path.parent, cache)
+        except TranscoderError as error:
+            if not preview:
+                raise
+            missing.append(f"{error.message} (so the digest and the sums shown are not the final ones)")
+    return found, tuple(missing)
 
 
 def _write_files(directory: Path, rootfs: Mapping[str, File], programs: Mapping[str, bytes]) -> tuple[str, str]:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from packer import bake
+from packer.programs import notes
 from transcoder import report, tags
-from transcoder.errors import Failed
+from transcoder.errors import Failed, TranscoderError
 from transcoder.model import Image
 from transcoder.settings import ROOT, Settings
 from transcoder.world import World
@@ -47,15 +48,15 @@ def bake_ami(world: World, *, dry_run: bool, force: bool, yes: bool, json_output
     :raises Failed: when Packer fails.
     """
     started = time.monotonic()
+    if dry_run:
+        _preview(world)
+        return
     stock = world.cloud.stock_image()
     prepared = prepare(world.settings, stock, again=f"{world.clock.now():.0f}" if force else "")
     found = _of_digest(world, prepared.digest)
-    if dry_run:
-        _show(prepared, stock, found)
-        return
     fresh = force or found is None
     if fresh:
-        _show_steps(prepared, stock)
+        _show_steps(world.settings, prepared, stock)
         report.TerminalConsole(yes=yes).confirm(f"bake {prepared.ami_name}: go on?")
         bake.validate(prepared)
         ami = bake.build(prepared, world.settings, _progress)
@@ -64,13 +65,41 @@ def bake_ami(world: World, *, dry_run: bool, force: bool, yes: bool, json_output
     _print(Baked(found, fresh, prepared.digest, str(prepared.packer), time.monotonic() - started), json_output)
 
 
-def prepare(settings: Settings, stock: Image, *, again: str = "") -> bake.Prepared:
-    """Prepare the environment's bake in its directory below ``build/``."""
+def prepare(settings: Settings, stock: Image | None, *, again: str = "", preview: bool = False) -> bake.Prepared:
+    """Prepare the environment's bake in its directory below ``build/``; without a stock image Packer looks for it."""
     directory = _directory(settings)
     directory.mkdir(parents=True, exist_ok=True)
     return bake.prepare(
-        settings, directory, source_ami_id=stock.id, root_device=stock.root_device, ami_name_suffix=again
+        settings,
+        directory,
+        source_ami_id=stock.id if stock else "",
+        root_device=stock.root_device if stock else "",
+        ami_name_suffix=again,
+        preview=preview,
     )
+
+
+def _preview(world: World) -> None:
+    """Print what would be baked. Where EC2 cannot be asked, the filter stands for the stock image that it finds."""
+    stock, found = None, None
+    unasked = ""
+    try:
+        stock = world.cloud.stock_image()
+    except TranscoderError as error:
+        unasked = error.message
+    prepared = prepare(world.settings, stock, preview=True)
+    if stock:
+        found = _of_digest(world, prepared.digest)
+    _show_steps(world.settings, prepared, stock)
+    sys.stdout.write(prepared.hcl)
+    if unasked:
+        _progress(
+            f"the stock image is not known ({unasked}): its filter stands for it, and the digest is of the filter"
+        )
+    if found is not None:
+        _progress(f"{found.id} ({found.name}) was baked from these very inputs: it would be returned at once")
+    for obstacle in prepared.obstacles:
+        _progress(f"as it stands this would be refused: {obstacle}")
 
 
 def _directory(settings: Settings) -> Path:
@@ -90,19 +119,13 @@ def _look_again(world: World, ami: str) -> Image:
     return found[0]
 
 
-def _show(prepared: bake.Prepared, stock: Image, found: Image | None) -> None:
-    _show_steps(prepared, stock)
-    sys.stdout.write(prepared.hcl)
-    if found is not None:
-        _progress(f"{found.id} ({found.name}) was baked from these very inputs: it would be returned at once")
-    for obstacle in prepared.obstacles:
-        _progress(f"as it stands this would be refused: {obstacle}")
-
-
-def _show_steps(prepared: bake.Prepared, stock: Image) -> None:
-    _progress(f"{prepared.ami_name}: from {stock.name} ({stock.id}), Packer {prepared.packer}, amazon-ebs")
+def _show_steps(settings: Settings, prepared: bake.Prepared, stock: Image | None) -> None:
+    start = f"{stock.name} ({stock.id})" if stock else "the newest stock image that the filter finds"
+    _progress(f"{prepared.ami_name}: from {start}, Packer {prepared.packer}, amazon-ebs")
     for step in prepared.steps:
         _progress(f"  {step}")
+    for note in notes(settings):
+        _progress(f"note: {note}")
 
 
 def _progress(line: str) -> None:

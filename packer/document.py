@@ -17,6 +17,8 @@ PLUGIN = {"source": "github.com/hashicorp/amazon", "version": ">= 1.8.1"}
 """Before 1.8.1 an AMI that EC2 does not show yet failed the build (packer-plugin-amazon #662)."""
 ROOT_DEVICES = {"debian-12": "/dev/xvda"}
 """The root device of the vendors' images; /dev/sda1 for all others."""
+GP3_BASELINE = {"iops": 3000, "throughput": 125}
+"""What every gp3 volume has at no charge; Packer 1.6 refuses a gp3 volume that does not say so."""
 POLL_SECONDS = 5
 EXECUTE = "sudo env {{ .Vars }} sh {{ .Path }}"
 
@@ -28,7 +30,7 @@ def image_tags(settings: Settings, digest: str, name: str, packer: Packer) -> di
         tags.ENVIRONMENT: settings.name,
         tags.DIGEST: digest,
         f"{tags.PREFIX}os": settings.image.os,
-        f"{tags.PREFIX}geth": settings.geth.version,
+        **({f"{tags.PREFIX}geth": settings.geth.version} if settings.geth.enabled else {}),
         f"{tags.PREFIX}livepeer": settings.livepeer.version,
         f"{tags.PREFIX}packer": str(packer),
         f"{tags.PREFIX}source-ami": "{{ .SourceAMI }}",
@@ -102,13 +104,15 @@ def _add_start(source: Block, settings: Settings, packer: Packer, source_ami_id:
 
 
 def _add_root(source: Block, settings: Settings, device: str) -> None:
-    source.block(
+    root = source.block(
         "launch_block_device_mappings",
         device_name=device,
         volume_size=settings.image.root_size_gib,
         volume_type=settings.instance.root_type,
         delete_on_termination=True,
     )
+    if settings.instance.root_type == "gp3":
+        root.attributes |= GP3_BASELINE
 
 
 def _add_connection(source: Block, settings: Settings, packer: Packer) -> None:

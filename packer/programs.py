@@ -1,74 +1,109 @@
-"""What the baked geth and livepeer are told, and which of their versions this recipe knows how to tell it.
+"""What the baked geth and livepeer are told: an environment's choice, put to the catalog of their versions.
 
-Every version of geth refuses configuration keys that it does not know, and every version of livepeer flags; so an
-unknown version is refused before anything is baked.
+Every version of geth refuses configuration keys that it does not know, and every version of livepeer flags; so what
+the catalog does not know is refused before anything is baked.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from transcoder import layout
+from transcoder.catalog import geth, geth_keys, gpu, livepeer, refusals
+from transcoder.catalog.choice import PRIVATE_OPTIONS, Choice, GethChoice, LivepeerChoice
+from transcoder.catalog.geth_config import geth_tables
+from transcoder.catalog.history import at, numbers
+from transcoder.catalog.options import announcement, livepeer_arguments
 from transcoder.errors import Refused
-from transcoder.settings import Livepeer, Settings
-
-OLDEST_GETH, NEWEST_GETH = (1, 8, 19), (1, 8, 27)
-"""templates/rootfs/etc/geth/geth.toml: TrieCleanCache came with 1.8.19, 1.9 ignores its cache sizes."""
-LIVEPEER_FAMILY = (0, 2)
-"""`livepeer_flags`: 0.3 no longer knows -publicIP."""
-NETWORK_IDS = {"mainnet": 1, "rinkeby": 4, "offchain": 1}
-"""Of the chain that geth follows."""
-NETWORK_FLAGS = {"mainnet": (), "rinkeby": ("-rinkeby",), "offchain": ("-offchain",)}
-"""livepeer up to 0.4.0; without a flag it is on mainnet."""
+from transcoder.layout import DataVolume
+from transcoder.settings import Settings
 
 
-def check_programs(settings: Settings) -> None:
-    """Refuse versions whose flags and keys this recipe does not know, all reasons at once.
-
-    :raises Refused: naming the version and the ones that are known.
-    """
-    reasons = []
-    if not OLDEST_GETH <= _numbers(settings.geth.version) <= NEWEST_GETH:
-        reasons.append(f"geth {settings.geth.version}: known are 1.8.19 to 1.8.27")
-    if _numbers(settings.livepeer.version)[:2] != LIVEPEER_FAMILY:
-        reasons.append(f"livepeer {settings.livepeer.version}: known is 0.2")
-    if settings.livepeer.network not in NETWORK_FLAGS:
-        reasons.append(
-            f"livepeer.network {settings.livepeer.network}: livepeer 0.2 then needs -controllerAddr, which no setting "
-            f"gives; known are {', '.join(NETWORK_FLAGS)}"
-        )
-    if reasons:
-        hint = f"edit {settings.path}"
-        raise Refused("this recipe does not know how to configure these programs", reasons=reasons, hint=hint)
-
-
-def livepeer_flags(livepeer: Livepeer) -> tuple[str, ...]:
-    """Return the arguments of livepeer 0.2 that are known before there is a machine.
-
-    ``-ipfsPath /d1/livepeer`` puts its log into the ``logs`` directory of the layout, as the reference set-up has it.
-    ``-gasPrice 0`` leaves the price to livepeer's oracle. The rest is added by ``run-livepeer`` on the machine.
-    """
-    chain = () if livepeer.network == "offchain" else ("-ethUrl", "ws://127.0.0.1:8546")
-    return (
-        "-transcoder",
-        *NETWORK_FLAGS[livepeer.network],
-        *("-datadir", "/d1/livepeer/.lpData"),
-        *("-ipfsPath", "/d1/livepeer"),
-        *chain,
-        *(("-initializeRound",) if livepeer.initialize_round else ()),
-        *("-gasPrice", str(livepeer.gas_price_wei)),
-        *("-httpIP", "127.0.0.1"),
-        *("-v", "4"),
+def choice_of(settings: Settings) -> Choice:
+    """Return what an environment chooses among the versions."""
+    own = settings.livepeer
+    return Choice(
+        os=settings.image.os,
+        instance_type=settings.instance.type,
+        geth=_geth_choice(settings),
+        livepeer=LivepeerChoice(
+            version=numbers(own.version),
+            network=own.network,
+            eth_url=own.eth_url,
+            service_address=own.service_address,
+            initialize_round=own.initialize_round,
+            gas_price_wei=own.gas_price_wei,
+            price_per_unit=str(own.price_per_unit),
+            private_options=own.private_options,
+            options=_texts(own.options),
+        ),
+        gpus=settings.gpu.devices,
+        archive=own.source.rpartition("/")[2],
     )
 
 
-def geth_values(settings: Settings) -> dict[str, Any]:
-    """Return what the template of geth.toml needs beside the settings."""
-    cache = settings.geth.cache_mib
+def check_programs(settings: Settings) -> None:
+    """Refuse versions that do not exist for this recipe or do not go together, all reasons at once.
+
+    :raises Refused: with what is wrong and, where it is known, what would be right.
+    """
+    reasons = refusals.reasons(choice_of(settings))
+    if reasons:
+        hint = f"edit {settings.path}; `invoke catalog` prints what is supported"
+        raise Refused("these programs cannot be baked like this", reasons=reasons, hint=hint)
+
+
+def notes(settings: Settings) -> tuple[str, ...]:
+    """Return what an operator should know of programs that `check_programs` lets pass."""
+    return refusals.notes(choice_of(settings))
+
+
+def baked_volumes(settings: Settings) -> tuple[DataVolume, ...]:
+    """Return the volumes that an image is for: without a geth only livepeer's, with its units and its user."""
+    return layout.VOLUMES if settings.geth.enabled else (layout.LIVEPEER,)
+
+
+def gpu_packages(settings: Settings) -> tuple[str, ...]:
+    """Return the packages of the driver and its libraries, where there is a GPU."""
+    return gpu.packages(settings.image.os, settings.gpu.devices)
+
+
+def template_values(settings: Settings) -> dict[str, Any]:
+    """Return what the templates of the units and of geth.toml need beside settings and layout."""
+    choice = choice_of(settings)
+    version = choice.livepeer.version
     return {
-        "network_id": NETWORK_IDS[settings.livepeer.network],
-        "cache": {"database": cache // 2, "trie_clean": cache // 4, "trie_dirty": cache // 4},
+        "livepeer_flags": livepeer_arguments(choice),
+        "announcement": announcement(choice.livepeer),
+        "livepeer_stop": at(livepeer.STOPS, version),
+        "private_options": PRIVATE_OPTIONS,
+        "uses_local_geth": choice.uses_local_geth,
+        **_geth_values(choice, settings.geth.max_peers),
     }
 
 
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.removeprefix("v").split("."))
+def _geth_values(choice: Choice, max_peers: int) -> dict[str, Any]:
+    own = choice.geth
+    if own is None:
+        return {}
+    flags = geth.arguments(
+        own.version, sync_mode=own.sync_mode, cache_mib=own.cache_mib, network=choice.livepeer.network
+    )
+    return {
+        "geth_flags": flags,
+        "geth_family": at(geth_keys.FAMILIES, own.version),
+        "geth_tables": geth_tables(choice, max_peers),
+    }
+
+
+def _geth_choice(settings: Settings) -> GethChoice | None:
+    own = settings.geth
+    if not own.enabled:
+        return None
+    return GethChoice(numbers(own.version), own.sync_mode, own.cache_mib, own.consensus_client)
+
+
+def _texts(options: Mapping[str, bool | int | str]) -> dict[str, str]:
+    """Return values as a command line has them: booleans in lower case."""
+    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in options.items()}

@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from transcoder import layout
+from packer.programs import baked_volumes, gpu_packages
 from transcoder.errors import Refused
 from transcoder.settings import Settings
 
 SCRIPTS = Path(__file__).parent / "provision"
 PACKAGES = ("ca-certificates", "chrony", "curl", "e2fsprogs", "lsof", "psmisc", "python3")
 """Beside ``image.extra_packages``. python3 is for the checks in /usr/local/lib/transcoder."""
-UNITS = tuple(unit for volume in layout.VOLUMES for unit in (volume.mount_unit, volume.service.unit))
 ROOTFS, BINARIES = "rootfs.tar", "binaries.tar"
 APT_BUDGET_SECONDS = 600
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+:~-]+)?")
@@ -45,11 +44,13 @@ def image_steps(settings: Settings, rootfs_sha256: str, binaries_sha256: str) ->
 
     :raises Refused: when a package of the settings has no package's name.
     """
-    users = " ".join(f"{volume.service.user}:{volume.service.id}" for volume in layout.VOLUMES)
-    mounts = " ".join(volume.mount for volume in layout.VOLUMES)
-    units = " ".join(UNITS)
+    volumes = baked_volumes(settings)
+    users = " ".join(f"{volume.service.user}:{volume.service.id}" for volume in volumes)
+    mounts = " ".join(volume.mount for volume in volumes)
+    units = " ".join(unit_names(settings))
     rootfs, binaries = f"/tmp/transcoder-{ROOTFS}", f"/tmp/transcoder-{BINARIES}"  # noqa: S108  on the build machine
-    versions = {"GETH_VERSION": settings.geth.version, "LIVEPEER_VERSION": settings.livepeer.version}
+    geth = settings.geth.version.removeprefix("v") if settings.geth.enabled else ""
+    versions = {"GETH_VERSION": geth, "LIVEPEER_VERSION": settings.livepeer.version.removeprefix("v")}
     return (
         Script("10-wait-for-apt.sh", "wait for apt", {"APT_BUDGET_SECONDS": str(APT_BUDGET_SECONDS)}),
         Script("20-packages.sh", "install packages", {"PACKAGES": " ".join(package_names(settings))}),
@@ -64,15 +65,20 @@ def image_steps(settings: Settings, rootfs_sha256: str, binaries_sha256: str) ->
     )
 
 
+def unit_names(settings: Settings) -> tuple[str, ...]:
+    """Return the units of the image: each volume's mount and what runs on it."""
+    return tuple(unit for volume in baked_volumes(settings) for unit in (volume.mount_unit, volume.service.unit))
+
+
 def package_names(settings: Settings) -> tuple[str, ...]:
-    """Return the names of the packages to install, sorted.
+    """Return the names of the packages to install, sorted: the recipe's, those of a GPU, the environment's.
 
     :raises Refused: for a name that is none: it would become a part of a shell command.
     """
     bad = [name for name in settings.image.extra_packages if not _PACKAGE.fullmatch(name)]
     if bad:
         raise Refused("image.extra_packages has names that no package can have", reasons=[repr(name) for name in bad])
-    return tuple(sorted({*PACKAGES, *settings.image.extra_packages}))
+    return tuple(sorted({*PACKAGES, *gpu_packages(settings), *settings.image.extra_packages}))
 
 
 def describe_steps(steps: tuple[Step, ...]) -> tuple[str, ...]:

@@ -5,13 +5,14 @@ A path there is the path on the machine. Of a file's mode only "executable" coun
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
-from packer.programs import geth_values, livepeer_flags
+from packer.programs import baked_volumes, template_values
 from packer.tarball import File
 from transcoder import layout
 from transcoder.errors import Refused
@@ -19,6 +20,7 @@ from transcoder.settings import ROOT, Settings
 
 FILES = ROOT / "files" / "rootfs"
 TEMPLATES = ROOT / "templates"
+GETH_CONFIGURATION = "etc/geth/geth.toml"
 
 
 def render_rootfs(settings: Settings, files: Path = FILES, templates: Path = TEMPLATES) -> dict[str, File]:
@@ -26,14 +28,25 @@ def render_rootfs(settings: Settings, files: Path = FILES, templates: Path = TEM
 
     :raises Refused: when a path is both a file and a template, or a template names what the settings do not have.
     """
-    baked = _collect(files, lambda path: path.read_bytes())
+    left_out = _left_out(settings)
+    baked = _collect(files, left_out, lambda path: path.read_bytes())
     environment = _environment(templates)
     values = context(settings)
-    rendered = _collect(templates / "rootfs", lambda path: _render(environment, path.relative_to(templates), values))
+    rendered = _collect(
+        templates / "rootfs", left_out, lambda path: _render(environment, path.relative_to(templates), values)
+    )
     twice = sorted(baked.keys() & rendered.keys())
     if twice:
         raise Refused("some paths are both in files/rootfs and in templates/rootfs", reasons=twice)
     return baked | rendered
+
+
+def _left_out(settings: Settings) -> set[str]:
+    """Return the files of what this image is not for."""
+    absent = [volume for volume in layout.VOLUMES if volume not in baked_volumes(settings)]
+    units = [unit for volume in absent for unit in (volume.mount_unit, volume.service.unit)]
+    configuration = {GETH_CONFIGURATION} if layout.GETH in absent else set()
+    return {f"etc/systemd/system/{unit}" for unit in units} | configuration
 
 
 def context(settings: Settings) -> dict[str, Any]:
@@ -42,9 +55,8 @@ def context(settings: Settings) -> dict[str, Any]:
         "settings": settings,
         "livepeer": layout.LIVEPEER,
         "geth": layout.GETH,
-        "livepeer_flags": livepeer_flags(settings.livepeer),
         "login_users": sorted({"root", settings.ssh.user}),
-        **geth_values(settings),
+        **template_values(settings),
     }
 
 
@@ -58,6 +70,24 @@ def systemd_quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%") + '"'
 
 
+def systemd_word(text: str) -> str:
+    """Return a word of ``ExecStart=``: what means something to systemd there means itself, and blanks do not divide.
+
+    :raises ValueError: for a line break, which a unit file cannot hold.
+    """
+    if "\n" in text or "\r" in text:
+        raise ValueError(f"{text!r} has a line break")
+    plain = text.replace("\\", "\\\\").replace("%", "%%").replace("$", "$$")
+    if plain and not set(plain) & set(" \t\"';"):
+        return plain
+    return '"' + plain.replace('"', '\\"') + '"'
+
+
+def toml_value(value: object) -> str:
+    """Return a text, a number, a truth value or a list of texts as TOML: JSON's notation is the same for these."""
+    return json.dumps(value)
+
+
 def _environment(templates: Path) -> Environment:
     environment = Environment(  # noqa: S701  unit files and TOML, not HTML: nothing is to be escaped for a browser
         loader=FileSystemLoader(templates),
@@ -67,6 +97,8 @@ def _environment(templates: Path) -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["systemd_quoted"] = systemd_quoted
+    environment.filters["systemd_word"] = systemd_word
+    environment.filters["toml"] = toml_value
     return environment
 
 
@@ -77,9 +109,11 @@ def _render(environment: Environment, name: Path, values: dict[str, Any]) -> byt
         raise Refused(f"templates/{name}: {error}") from error
 
 
-def _collect(directory: Path, read: Callable[[Path], bytes]) -> dict[str, File]:
+def _collect(directory: Path, left_out: set[str], read: Callable[[Path], bytes]) -> dict[str, File]:
     paths = sorted(path for path in directory.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    names = {path.relative_to(directory).as_posix(): path for path in paths}
     return {
-        path.relative_to(directory).as_posix(): File(read(path), 0o755 if path.stat().st_mode & 0o100 else 0o644)
-        for path in paths
+        name: File(read(path), 0o755 if path.stat().st_mode & 0o100 else 0o644)
+        for name, path in names.items()
+        if name not in left_out
     }

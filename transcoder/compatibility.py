@@ -1,25 +1,16 @@
-"""Can this image go on with the data that another one has written? Pure.
-
-The layouts are those of go-livepeer's source (cmd/livepeer, common/db.go) by release: the keystore lies below a
-directory of the network's name in 0.3.2 to 0.4.0 only, and the database is called lpdb.sqlite3 from v0.5.3 on.
-"""
+"""Can this image go on with the data that another one has written? Pure. What lies where is in the catalog."""
 
 from __future__ import annotations
 
+from transcoder.catalog.history import at
+from transcoder.catalog.livepeer import LAYOUTS
 from transcoder.facts.release import Release, Version, shown
-
-LAYOUTS: tuple[tuple[Version, str, str], ...] = (
-    ((0, 0, 0), "<datadir>/keystore", "lp.sqlite3"),
-    ((0, 3, 2), "<datadir>/<network>/keystore", "lp.sqlite3"),
-    ((0, 5, 0), "<datadir>/keystore", "lp.sqlite3"),
-    ((0, 5, 3), "<datadir>/keystore", "lpdb.sqlite3"),
-)
-"""From which livepeer on: where the keys are, and what the database is called."""
 
 
 def layout_of(livepeer: Version) -> tuple[str, str]:
-    """Return where a livepeer has its keys, and its database's name."""
-    return next((keys, database) for since, keys, database in reversed(LAYOUTS) if livepeer >= since)
+    """Return where a livepeer has its keys, and its database's name; one older than the catalog is as its first."""
+    layout = at(LAYOUTS, max(livepeer, LAYOUTS[0].since))
+    return layout.keystore, layout.database
 
 
 def incompatible(written_by: Release, image: Release) -> tuple[str, ...]:

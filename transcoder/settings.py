@@ -13,12 +13,13 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
+from transcoder.catalog.geth import stop_budget_seconds
 from transcoder.errors import BadSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 DIRECTORY = ROOT / "environments"
 DEFAULT = "lab"
-OWN_TABLES = ("aws", "ssh", "image", "geth", "livepeer", "instance", "volumes", "node", "operator")
+OWN_TABLES = ("aws", "ssh", "image", "geth", "livepeer", "gpu", "instance", "volumes", "node", "operator")
 
 Os = Literal["ubuntu-18.04", "ubuntu-22.04", "ubuntu-24.04", "debian-12"]
 VolumeType = Literal["gp2", "gp3", "io1", "io2", "st1", "sc1", "standard"]
@@ -138,26 +139,64 @@ class Download(Table):
 
 
 class Geth(Download):
-    """The chain node. ``cache_mib`` in MiB; ``sync_mode`` as geth 1.8 names them."""
+    """The chain node, where there is one. ``cache_mib`` in MiB; ``sync_mode`` as geth names them.
 
-    sync_mode: Literal["light", "fast", "full"] = "light"
+    ``consensus_client``: one on the same machine drives this geth through 127.0.0.1:8551.
+    """
+
+    enabled: bool = True
+    version: str = Field(default="", pattern=r"^(v?\d+\.\d+\.\d+)?$")
+    source: str = ""
+    sync_mode: Literal["light", "fast", "full", "snap"] = "light"
+    consensus_client: bool = False
     cache_mib: int = Field(default=512, ge=16)
     max_peers: int = Field(default=25, ge=1)
-    stop_budget_seconds: int = Field(default=180, ge=10)
+    stop_budget_seconds: int = Field(ge=10, description="by default what the sync mode needs")
     in_sync_budget_seconds: int = Field(default=600, ge=1)
     head_age_seconds: int = Field(default=300, ge=1, description="older than this, the head is not in sync")
     environment: dict[str, str] = Field(default_factory=dict)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _stops_as_its_sync_mode_needs(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "stop_budget_seconds" not in data:
+            return {**data, "stop_budget_seconds": stop_budget_seconds(str(data.get("sync_mode", "light")))}
+        return data
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.enabled and not (self.version and self.source):
+            raise ValueError("give version and source, or enabled = false")
+        return self
+
 
 class Livepeer(Download):
-    """The transcoder. ``address`` is the account it must run with, empty as long as there is none."""
+    """The transcoder. ``address`` is the account it must run with, empty as long as there is none.
 
-    network: Literal["mainnet", "rinkeby", "devenv", "offchain"] = "mainnet"
+    ``eth_url`` is the RPC address of its chain, where no geth of the machine is; ``service_address`` (host:port) is
+    told to others instead of the machine's own address; ``options`` are further flags, without their dash. With
+    ``private_options`` it reads those that are secrets from a file on its volume.
+    """
+
+    network: Literal["mainnet", "rinkeby", "arbitrum-one-mainnet", "arbitrum-one-rinkeby", "devenv", "offchain"] = (
+        "mainnet"
+    )
     address: EthereumAddress = ""
+    eth_url: str = ""
+    service_address: str = ""
     initialize_round: bool = True
     gas_price_wei: int = Field(default=0, ge=0)
+    price_per_unit: int | str = ""
+    private_options: bool = False
+    options: dict[str, bool | int | str] = Field(default_factory=dict)
     healthy_budget_seconds: int = Field(default=120, ge=1)
     environment: dict[str, str] = Field(default_factory=dict)
+
+
+class Gpu(Table):
+    """NVIDIA GPUs for livepeer: ``devices`` as its -nvidia names them, empty for none."""
+
+    devices: str = Field(default="", pattern=r"^(all|\d+(,\d+)*)?$")
 
 
 class InstanceSettings(Table):
@@ -185,15 +224,25 @@ class VolumeSettings(Table):
 
 
 class Volumes(Table):
-    """The node's two data volumes."""
+    """The node's two data volumes; that of geth only where there is a geth."""
 
     livepeer: VolumeSettings
-    geth: VolumeSettings
+    geth_if_any: VolumeSettings | None = Field(default=None, alias="geth")
+
+    @property
+    def geth(self) -> VolumeSettings:
+        """Return geth's volume.
+
+        :raises BadSettings: when this environment has none.
+        """
+        if self.geth_if_any is None:
+            raise BadSettings("this environment has no volume for geth", hint="give volumes.geth")
+        return self.geth_if_any
 
     @model_validator(mode="after")
     def _devices_differ(self) -> Self:
-        if self.livepeer.device == self.geth.device:
-            raise ValueError(f"livepeer and geth both want {self.geth.device}")
+        if self.geth_if_any and self.livepeer.device == self.geth_if_any.device:
+            raise ValueError(f"livepeer and geth both want {self.geth_if_any.device}")
         return self
 
 
@@ -221,12 +270,19 @@ class Settings(Table):
     image: Image
     geth: Geth
     livepeer: Livepeer
+    gpu: Gpu = Gpu()
     instance: InstanceSettings
     volumes: Volumes
     node: NodeSettings = NodeSettings()
     operator: OperatorSettings = OperatorSettings()
     extensions: Mapping[str, Any] = Field(default_factory=dict, repr=False)
     """Tables of the file that belong to others, as they stand there."""
+
+    @model_validator(mode="after")
+    def _geth_has_its_volume(self) -> Self:
+        if self.geth.enabled and self.volumes.geth_if_any is None:
+            raise ValueError("volumes.geth: missing, and geth is enabled")
+        return self
 
     def extension(self, table: str) -> dict[str, Any]:
         """Return a table of the file that is not one of the library's own.
@@ -308,7 +364,12 @@ def _allowed(location: tuple[str | int, ...]) -> list[str]:
     """Return the keys that the table around ``location`` knows."""
     model: Any = Settings
     for part in location[:-1]:
-        annotation = model.model_fields[part].annotation if isinstance(part, str) else model
+        annotation = _fields(model)[part].annotation if isinstance(part, str) else model
         model = annotation if isinstance(annotation, type) else annotation.__args__[0]
     hidden = {"name", "path", "extensions"} if model is Settings else set()
-    return sorted(set(model.model_fields) - hidden)
+    return sorted(set(_fields(model)) - hidden)
+
+
+def _fields(model: Any) -> dict[str, Any]:
+    """Return the fields of a table by the names that a file gives them."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}

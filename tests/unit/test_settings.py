@@ -96,7 +96,7 @@ def test_an_environment_may_be_a_file_anywhere(tmp_path: Path) -> None:
 def test_an_environment_that_does_not_exist_is_told_which_do() -> None:
     with pytest.raises(BadSettings, match="environment 'staging' does not exist") as raised:
         load("staging")
-    assert "bionic-2018, lab" in raised.value.hint
+    assert "arbitrum, bionic-2018, bionic-arbitrum, lab" in raised.value.hint
 
 
 def test_a_name_cannot_lead_out_of_the_directory() -> None:
@@ -125,6 +125,28 @@ def test_bionic_2018_is_the_reference_set_up() -> None:
     assert (livepeer.size_gib, livepeer.type, livepeer.device, livepeer.encrypted) == (100, "gp2", "/dev/sdg", True)
     assert (geth.size_gib, geth.type, geth.device, geth.encrypted) == (500, "gp2", "/dev/sdh", True)
     assert (reference.geth.sync_mode, reference.livepeer.version) == ("light", "0.2.4")
+
+
+def test_an_environment_may_do_without_geth_but_has_to_say_so(tmp_path: Path) -> None:
+    loaded = load("arbitrum")
+    assert not loaded.geth.enabled
+    with pytest.raises(BadSettings, match="no volume for geth"):
+        _ = loaded.volumes.geth
+    assert "geth: missing" in str(refusal(changed(tmp_path, "[geth]", "[gteh]")))
+
+
+def test_geth_without_a_program_or_without_a_volume_is_refused(tmp_path: Path) -> None:
+    assert "or enabled = false" in str(refusal(changed(tmp_path, 'version = "1.8.27"\n', "")))
+    without = changed(tmp_path, 'geth = { size_gib = 1, device = "/dev/sdh" }\n', "")
+    assert "volumes.geth: missing" in str(refusal(without))
+
+
+def test_geth_has_the_time_to_stop_that_its_sync_mode_needs_unless_told_otherwise(tmp_path: Path) -> None:
+    old = "in_sync_budget_seconds = 60"
+    assert load(str(changed(tmp_path, "", ""))).geth.stop_budget_seconds == 180
+    assert load(str(changed(tmp_path, old, 'sync_mode = "full"'))).geth.stop_budget_seconds == 600
+    told = 'sync_mode = "full"\nstop_budget_seconds = 900'
+    assert load(str(changed(tmp_path, old, told))).geth.stop_budget_seconds == 900
 
 
 def test_deleting_a_data_volume_on_termination_is_not_a_setting(tmp_path: Path) -> None:

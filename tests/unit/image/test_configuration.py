@@ -5,7 +5,13 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+import pytest
+
+from packer.rootfs import render_rootfs
 from tests.unit.image.rendered import DATA, rendered, text_of
+from tests.unit.packer.samples import settings_in
+from transcoder.catalog import geth_keys
+from transcoder.catalog.history import numbers
 
 
 def unknown_chrony_directives(text: str) -> list[str]:
@@ -42,6 +48,20 @@ def test_geth_listens_on_loopback_only_and_keeps_its_data_on_its_volume(tmp_path
     )
     assert node["DataDir"].startswith("/d2/")
     assert node["WSOrigins"] == ["*"]
+
+
+@pytest.mark.parametrize(
+    ("version", "mode"),
+    [("1.8.13", "light"), ("1.8.27", "full"), ("1.9.25", "fast"), ("1.13.5", "light"), ("1.17.5", "snap")],
+)
+def test_geth_knows_every_key_of_its_file(version: str, mode: str, tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, geth=f'sync_mode = "{mode}"')
+    other = settings.model_copy(update={"geth": settings.geth.model_copy(update={"version": version})})
+    document = tomllib.loads(text_of(render_rootfs(other), "etc/geth/geth.toml"))
+    known = geth_keys.known(numbers(version))
+
+    tables = {"Eth": document["Eth"], "Node": document["Node"], "Node.P2P": document["Node"].pop("P2P")}
+    assert {table: set(values) - known[table] for table, values in tables.items()} == {table: set() for table in tables}
 
 
 def test_a_light_geth_looks_for_light_servers(tmp_path: Path) -> None:

@@ -99,6 +99,52 @@ def test_livepeer_gets_the_private_address_when_there_is_no_other_and_the_log_sa
     assert "no public address" in log
 
 
+def test_a_later_livepeer_gets_the_address_with_its_own_flag_and_port(tmp_path: Path) -> None:
+    with serving(public_ipv4="198.51.100.7") as metadata:
+        own = ("--root", volume(tmp_path), "--metadata", metadata, "--announce", "serviceAddr:8935")
+        status, said, _ = run("run-livepeer", *own, "--", "/bin/echo", "-orchestrator")
+
+    assert (status, said) == (0, f"-orchestrator -serviceAddr 198.51.100.7:8935 -ethAcctAddr {ADDRESS}\n")
+
+
+def test_an_address_that_is_given_is_asked_of_nobody(tmp_path: Path) -> None:
+    own = ("--root", volume(tmp_path), "--metadata", closed_port(), "--announce", "none")
+    status, said, _ = run("run-livepeer", *own, "--", "/bin/echo", "-serviceAddr", "n.example:8935")
+
+    assert (status, said) == (0, f"-serviceAddr n.example:8935 -ethAcctAddr {ADDRESS}\n")
+
+
+def private(tmp_path: Path) -> tuple[int, str, str]:
+    own = ("--root", str(tmp_path), "--announce", "none", "--private", "/d1/livepeer/private.conf")
+    return run("run-livepeer", *own, "--", "/bin/echo", "started")
+
+
+def test_livepeer_does_not_start_without_its_private_options(tmp_path: Path) -> None:
+    volume(tmp_path)
+    status, said, log = private(tmp_path)
+
+    assert (status, said) == (78, "")
+    assert "/d1/livepeer/private.conf cannot be read" in log
+    assert "ethUrl" in log
+
+
+def test_private_options_that_others_can_read_are_refused_and_their_owners_are_read(tmp_path: Path) -> None:
+    volume(tmp_path)
+    (tmp_path / "d1/livepeer").mkdir()
+    path = tmp_path / "d1/livepeer/private.conf"
+    path.write_text("ethUrl https://rpc.example/very-secret\n")
+
+    path.chmod(0o640)
+    status, said, log = private(tmp_path)
+    assert (status, said) == (78, "")
+    assert "chmod 0600" in log
+
+    path.chmod(0o600)
+    status, said, log = private(tmp_path)
+    assert (status, said) == (0, f"started -ethAcctAddr {ADDRESS}\n")
+    assert "very-secret" not in log
+
+
 def test_livepeer_does_not_start_without_the_metadata_service_but_may_be_tried_again(tmp_path: Path) -> None:
     status, said, log = run("run-livepeer", "--root", volume(tmp_path), "--metadata", closed_port(), "--", "/bin/echo")
 

@@ -6,11 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from packer.recipe import UNITS
+from packer.recipe import unit_names
+from packer.rootfs import render_rootfs
 from tests.unit.image.rendered import DATA, parse_unit, rendered, text_of
+from tests.unit.packer.samples import arbitrum_settings
 from transcoder import layout
+from transcoder.settings import load, names
 
 DIRECTORY = "etc/systemd/system"
+UNITS = unit_names(load("bionic-2018"))
+GOLDEN = Path(__file__).parent / "golden" / "geth-1.8.27-livepeer-0.2.4"
 
 
 def unknown_directives(text: str) -> list[str]:
@@ -29,6 +34,23 @@ def values(directory: Path, unit: str, settings: str = "") -> dict[tuple[str, st
 @pytest.mark.parametrize("unit", UNITS)
 def test_systemd_237_knows_every_directive(unit: str, tmp_path: Path) -> None:
     assert unknown_directives(text_of(rendered(tmp_path), f"{DIRECTORY}/{unit}")) == []
+
+
+@pytest.mark.parametrize("name", names())
+def test_systemd_237_knows_every_directive_of_every_environment_that_ships(name: str) -> None:
+    files = render_rootfs(load(name))
+    units = [path for path in files if path.startswith(f"{DIRECTORY}/")]
+
+    assert {path: unknown_directives(text_of(files, path)) for path in units} == {path: [] for path in units}
+
+
+@pytest.mark.parametrize(
+    "path", ["etc/geth/geth.toml", *(f"{DIRECTORY}/{unit}" for unit in UNITS if "service" in unit)]
+)
+def test_what_the_reference_runs_on_has_not_changed_by_a_byte(path: str) -> None:
+    golden = GOLDEN / Path(path).name
+
+    assert text_of(render_rootfs(load("bionic-2018")), path) == golden.read_text()
 
 
 def test_a_newer_directive_would_be_caught(tmp_path: Path) -> None:
@@ -113,6 +135,62 @@ def test_livepeer_without_a_chain_waits_for_no_geth(tmp_path: Path) -> None:
     assert "-offchain" in command
     assert "wait-for-geth" not in command
     assert "-ethUrl" not in command
+
+
+def test_an_image_without_geth_has_no_unit_of_it_and_waits_for_none(tmp_path: Path) -> None:
+    files = render_rootfs(arbitrum_settings(tmp_path))
+    units = {path.removeprefix(f"{DIRECTORY}/") for path in files if path.startswith(f"{DIRECTORY}/")}
+    livepeer = text_of(files, f"{DIRECTORY}/livepeer-transcoder.service")
+
+    assert units == {"d1.mount", "livepeer-transcoder.service"} == set(unit_names(arbitrum_settings(tmp_path)))
+    assert "etc/geth/geth.toml" not in files
+    assert "geth" not in livepeer
+
+
+def test_a_livepeer_on_arbitrum_tells_its_service_address_and_keeps_its_control_port_to_itself(tmp_path: Path) -> None:
+    text = text_of(render_rootfs(arbitrum_settings(tmp_path)), f"{DIRECTORY}/livepeer-transcoder.service")
+    command = command_of(text)
+
+    assert command[command.index("--announce") + 1] == "serviceAddr:8935"
+    assert command[command.index("-cliAddr") + 1] == "127.0.0.1:7935"
+    assert command[command.index("-ethUrl") + 1] == "https://rpc.example/arb"
+    assert "-publicIP" not in text
+
+
+def test_private_options_are_proven_before_livepeer_reads_them(tmp_path: Path) -> None:
+    settings = arbitrum_settings(tmp_path, livepeer="private_options = true", eth_url="")
+    command = command_of(text_of(render_rootfs(settings), f"{DIRECTORY}/livepeer-transcoder.service"))
+
+    assert command[command.index("--private") + 1] == command[command.index("-config") + 1]
+    assert "-ethUrl" not in command
+
+
+def test_an_address_for_others_that_is_given_is_not_asked_of_the_metadata_service(tmp_path: Path) -> None:
+    settings = arbitrum_settings(tmp_path, livepeer='service_address = "node.example:8935"')
+    command = command_of(text_of(render_rootfs(settings), f"{DIRECTORY}/livepeer-transcoder.service"))
+
+    assert command[command.index("--announce") + 1] == "none"
+    assert command[command.index("-serviceAddr") + 1] == "node.example:8935"
+
+
+def test_what_systemd_would_take_apart_in_an_option_reaches_livepeer_whole(tmp_path: Path) -> None:
+    settings = arbitrum_settings(tmp_path, livepeer='options = { orchAddr = "a b%i$c" }')
+    text = text_of(render_rootfs(settings), f"{DIRECTORY}/livepeer-transcoder.service")
+
+    assert '-orchAddr "a b%%i$$c"' in text
+
+
+def test_the_devices_of_a_gpu_can_be_seen_and_those_of_none_cannot(tmp_path: Path) -> None:
+    for gpus, wanted in (("", ["yes"]), ("all", ["yes", "no"])):
+        text = text_of(
+            render_rootfs(arbitrum_settings(tmp_path, gpus=gpus)), f"{DIRECTORY}/livepeer-transcoder.service"
+        )
+        found = [value for _, name, value in parse_unit(text) if name == "PrivateDevices"]
+        assert found == wanted
+
+
+def command_of(unit: str) -> list[str]:
+    return next(value for _, name, value in parse_unit(unit) if name == "ExecStart").split()
 
 
 def test_variables_of_the_environment_reach_the_service(tmp_path: Path) -> None:

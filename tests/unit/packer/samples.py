@@ -70,6 +70,29 @@ def settings_in(
     return load(str(path))
 
 
+def arbitrum_settings(
+    directory: Path, *, livepeer: str = "", eth_url: str = "https://rpc.example/arb", gpus: str = ""
+) -> Settings:
+    """An environment without geth, with a livepeer of today."""
+    archive = "livepeer-linux-gpu-amd64.tar.gz" if gpus else "livepeer_linux.tar.gz"
+    changes = {
+        'os = "ubuntu-18.04"': 'os = "ubuntu-24.04"',
+        'version = "1.8.27"\nsource = "geth-linux-amd64-1.8.27-4bcc0a37.tar.gz"\nchecksums = "sums"': "enabled = false",
+        'version = "0.2.4"\nsource = "livepeer_linux.tar.gz"': f'version = "v0.9.1"\nsource = "{archive}"',
+        'type = "c4.2xlarge"': 'type = "g5.xlarge"\nroot_type = "gp3"',
+        'geth = {{ size_gib = 1, device = "/dev/sdh" }}': "",
+    }
+    text = ENVIRONMENT + f'[gpu]\ndevices = "{gpus}"\n'
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    own = f'network = "arbitrum-one-mainnet"\neth_url = "{eth_url}"\nprice_per_unit = 1200\n{livepeer}'
+    source_ami = '{ name = "stock/*", owners = ["self"] }'
+    path = directory / "world.toml"
+    path.write_text(text.format(aws=OTHER_EC2, address="private", source_ami=source_ami, geth="", livepeer=own))
+    return load(str(path))
+
+
 def amazon_settings(directory: Path) -> Settings:
     """An environment on Amazon's own EC2 that wants a deprecated image."""
     return settings_in(

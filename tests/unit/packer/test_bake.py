@@ -10,9 +10,16 @@ import pytest
 
 from packer import bake
 from packer.downloads import sha256_of
-from packer.programs import check_programs
+from packer.recipe import package_names
 from packer.versions import Packer
-from tests.unit.packer.samples import GETH_TAR, amazon_settings, settings_in, tar_with, write_archives
+from tests.unit.packer.samples import (
+    GETH_TAR,
+    amazon_settings,
+    arbitrum_settings,
+    settings_in,
+    tar_with,
+    write_archives,
+)
 from transcoder import layout
 from transcoder.errors import Refused
 from transcoder.settings import Settings
@@ -136,22 +143,57 @@ def test_a_build_machine_that_nobody_may_log_in_to_is_refused(tmp_path: Path) ->
     assert "port 2222" in prepared(tmp_path, closed).obstacles[0]
 
 
-def test_versions_that_the_recipe_cannot_configure_are_refused_all_at_once(tmp_path: Path) -> None:
+def test_programs_that_do_not_go_together_are_refused_all_at_once_before_anything_is_fetched(
+    tmp_path: Path,
+) -> None:
     settings = settings_in(tmp_path)
     other = settings.model_copy(
         update={
-            "geth": settings.geth.model_copy(update={"version": "1.9.0"}),
+            "geth": settings.geth.model_copy(update={"version": "1.14.6"}),
             "livepeer": settings.livepeer.model_copy(update={"version": "v0.7.0", "network": "devenv"}),
         }
     )
 
     with pytest.raises(Refused) as refusal:
-        check_programs(other)
-    assert [reason.split(":")[0] for reason in refusal.value.reasons] == [
-        "geth 1.9.0",
-        "livepeer v0.7.0",
-        "livepeer.network devenv",
-    ]
+        bake.prepare(other, tmp_path / "out", packer=OLD, cache=tmp_path / "cache")
+    told = " ".join(refusal.value.reasons)
+    for words in ("livepeer v0.7.0 on ubuntu-18.04", "geth 1.14.6 on ubuntu-18.04", "options.ethController", "light"):
+        assert words in told
+    assert "invoke catalog" in refusal.value.hint
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_image_without_geth_fetches_none_and_says_nothing_of_it(tmp_path: Path) -> None:
+    done = prepared(tmp_path, arbitrum_settings(tmp_path))
+
+    assert "transcoder:geth" not in done.hcl
+    assert "geth" not in json.loads((done.directory / "rootfs/etc/transcoder/release.json").read_text())
+    with tarfile.open(done.directory / "binaries.tar") as tar:
+        assert tar.getnames() == ["livepeer", "livepeer_cli"]
+    assert "USERS=livepeer:2101" in done.hcl
+    assert 'GETH_VERSION="' in done.hcl
+    assert "LIVEPEER_VERSION=0.9.1" in done.hcl
+
+
+def test_a_gpu_brings_its_driver_and_changes_the_digest(tmp_path: Path) -> None:
+    plain, gpu = arbitrum_settings(tmp_path), arbitrum_settings(tmp_path, gpus="all")
+
+    assert not any("nvidia" in name for name in package_names(plain))
+    assert {"nvidia-utils-580-server", "libnppig12"} <= set(package_names(gpu))
+
+
+def test_a_preview_needs_no_archive_and_what_it_shows_cannot_be_built(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(Refused, match="does not exist"):
+        bake.prepare(settings, tmp_path / "out", packer=OLD, cache=tmp_path / "cache")
+
+    shown = bake.prepare(settings, tmp_path / "out", packer=OLD, cache=tmp_path / "cache", preview=True)
+
+    assert shown.hcl == shown.template.read_text()
+    assert len([text for text in shown.obstacles if "not the final ones" in text]) == 2
+    with pytest.raises(Refused, match="cannot be baked like this"):
+        bake.build(shown, settings, print)
 
 
 def test_a_package_name_that_the_shell_would_take_apart_is_refused(tmp_path: Path) -> None:

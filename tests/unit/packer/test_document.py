@@ -95,6 +95,15 @@ def test_the_build_machine_lets_in_the_same_networks_to_ssh_as_the_node(tmp_path
     assert ssh_sources(settings_in(tmp_path)) == ["192.0.2.0/24", "198.51.100.7/32"]
 
 
+def test_a_gp3_root_says_what_it_can_because_packer_1_6_insists(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    gp3 = settings.model_copy(update={"instance": settings.instance.model_copy(update={"root_type": "gp3"})})
+
+    assert "throughput" not in document(settings, OLD)
+    assert "throughput            = 125" in document(gp3, OLD)
+    assert "iops                  = 3000" in document(gp3, NEW)
+
+
 def test_packer_1_6_gets_nothing_that_it_does_not_know(tmp_path: Path) -> None:
     written = document(amazon_settings(tmp_path), OLD)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from packer.rootfs import render_rootfs, systemd_quoted
+from packer.rootfs import render_rootfs, systemd_quoted, systemd_word
 from packer.tarball import File, write_tar
 from tests.unit.packer.samples import settings_in
 from transcoder.errors import Refused
@@ -61,6 +61,26 @@ def test_a_path_that_is_both_a_file_and_a_template_is_refused(tmp_path: Path) ->
 )
 def test_a_variable_of_a_unit_is_quoted_for_systemd(text: str, quoted: str) -> None:
     assert systemd_quoted(text) == quoted
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("-ethUrl", "-ethUrl"),
+        ("https://rpc.example/a%20b", "https://rpc.example/a%%20b"),
+        ("a b", '"a b"'),
+        ("$HOME", "$$HOME"),
+        ('say "x"', '"say \\"x\\""'),
+        ("", '""'),
+    ],
+)
+def test_a_word_of_a_command_is_written_so_that_systemd_reads_it_back(text: str, word: str) -> None:
+    assert systemd_word(text) == word
+
+
+def test_a_word_with_a_line_break_is_refused() -> None:
+    with pytest.raises(ValueError, match="line break"):
+        systemd_word("a\nExecStartPre=/bin/evil")
 
 
 def test_a_variable_of_the_settings_cannot_add_a_line_to_a_unit(tmp_path: Path) -> None:
