@@ -52,7 +52,7 @@ def ours(arena: Arena, _source: Instance, target: Instance) -> Callable[[], Move
 
     def move() -> Moved:
         arena.say(f"fab migrate --to {target.name}")
-        done = arena.run("fab", "migrate", "--node", arena.node, "--to", target.id, "--yes", "--json")
+        done = arena.run("fab", "migrate", "--node", arena.node, "--to", target.id, "--ignore-round", "--yes", "--json")
         if done.exit_code:
             return Moved(done.exit_code, done.seconds, problem=done.failure(f"ended with {done.exit_code}").message)
         return Moved(0, done.seconds, done.documents()[-1], done.lines)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from invoke.context import Context
 
 from transcoder import app
@@ -45,7 +43,7 @@ def attach(
     instance: str = "",
     livepeer_volume: str = "",
     geth_volume: str = "",
-    format: Any = (),
+    format: list[str] | None = None,
     yes: bool = False,
     dry_run: bool = False,
     json: bool = False,
@@ -131,11 +129,12 @@ def adopt(
         "json",
         to="where to: a Name, an instance id, or `new`",
         zone="where `new` is launched (default: where the volumes are); another one takes copies of the volumes there",
+        to_env="the environment in another region that the node goes to: copies of its volumes, another address",
         source_lost="the old machine does not answer: stop it through EC2, if need be by force, and take its volumes",
         force_detach="detach this volume by force when EC2 does not let go of it; may be given twice",
         ignore_round="go on although the reward of this round has not been called yet",
         on_error="when a step fails: stop (leave everything, the default), or undo (bring the node back)",
-        confirm="after a migration to another zone: delete the volumes and snapshots that stayed behind",
+        confirm="after a migration to another zone or region: delete the volumes and snapshots that stayed behind",
     ),
     iterable=["force_detach"],
 )
@@ -145,8 +144,9 @@ def migrate(
     env: str = "",
     node: str = "",
     zone: str = "",
+    to_env: str = "",
     source_lost: bool = False,
-    force_detach: Any = (),
+    force_detach: list[str] | None = None,
     ignore_round: bool = False,
     on_error: str = "stop",
     confirm: bool = False,
@@ -163,18 +163,23 @@ def migrate(
         fab migrate --to new --source-lost
         fab migrate --to new --zone us-east-1b
         fab migrate --confirm
+        fab migrate --to new --to-env arbitrum
     """
     from transcoder.errors import Refused
     from transcoder.recipes import confirm as confirmation
     from transcoder.recipes import migrate as recipe
+    from transcoder.recipes import relocate, relocate_confirm
 
     if bool(to) == confirm:
         raise Refused("give either --to, or --confirm", hint="fab migrate --to new, or after it: fab migrate --confirm")
     settings = app.settings(env)
     name = node or settings.node.default
     request = recipe.Request(name, to, source_lost, tuple(force_detach or ()), ignore_round, zone)
-    operation = confirmation.operation(name) if confirm else recipe.operation(request)
-    with app.world(settings) as world:
+    with app.world(settings) as world, app.another_world(to_env) as there:
+        if there is None:
+            operation = confirmation.operation(name) if confirm else recipe.operation(request)
+        else:
+            operation = relocate_confirm.operation(name, there) if confirm else relocate.operation(request, there)
         app.perform(world, operation, yes=yes, dry_run=dry_run, json=json, on_error=on_error)
 
 

@@ -85,6 +85,16 @@ def world(loaded: Settings) -> Iterator[World]:
         yield World(loaded, cloud, hosts)
 
 
+@contextmanager
+def another_world(env: str) -> Iterator[World | None]:
+    """Open the world of a second environment; None where none is named."""
+    if not env:
+        yield None
+        return
+    with world(settings(env)) as opened:
+        yield opened
+
+
 def perform(
     opened: World, *operations: Operation, yes: bool, dry_run: bool, json: bool, on_error: str = "stop"
 ) -> None:
@@ -97,6 +107,7 @@ def perform(
     """
     from transcoder import operate, report
 
+    _refuse_without_geth(opened.settings)
     policies = {policy.value: policy for policy in operate.OnError}
     if on_error not in policies:
         raise Refused(f"--on-error {on_error!r} is not one of {', '.join(policies)}", hint="see `fab --help migrate`")
@@ -109,3 +120,12 @@ def perform(
     agreed = report.TerminalConsole(yes=True, json_output=json)
     outcomes += [operate.operate(operation, opened, agreed) for operation in operations[1:]]
     report.print_outcomes(outcomes, dry_run=False, json_output=json)
+
+
+def _refuse_without_geth(loaded: Settings) -> None:
+    if not loaded.geth.enabled:
+        raise Refused(
+            f"environment {loaded.name!r} has no geth: its image can be baked, but a node with one data volume cannot "
+            "be launched or moved yet",
+            hint="invoke bake-ami, or an environment with geth.enabled = true",
+        )

@@ -12,10 +12,11 @@ import getpass
 import os
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from transcoder.errors import Failed, Interrupted, Refused, TranscoderError, Unreachable
 from transcoder.journal import Journal
@@ -39,6 +40,17 @@ class Console(Protocol):
         """Print that a step began or ended."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Elsewhere(Plan):
+    """A plan that runs in another world than the one that its operation was started in: another region."""
+
+    world: World
+
+    def describe(self) -> dict[str, Any]:
+        """Return the plan as JSON-ready data."""
+        return {**super().describe(), "environment": self.world.settings.name}
+
+
 @dataclass(frozen=True)
 class Operation:
     """Something to be done to a node. ``plan`` looks at the world and returns what is still to be done."""
@@ -51,6 +63,9 @@ class Operation:
     undo: Callable[[World], Operation | None] | None = None
     """Asked, when a step has failed and the operator wants that, for the operation that brings everything back; it
     returns None when there is nothing to bring back. None: this kind of operation is not undone."""
+    also: tuple[World, ...] = ()
+    """The other worlds that it works in: the node is locked there, too."""
+    most_stages: int = MAX_STAGES
 
 
 @dataclass(frozen=True)
@@ -91,10 +106,12 @@ def operate(operation: Operation, world: World, console: Console, on_error: OnEr
     first = _first_plan(operation, world)
     console.show(first)
     if first.empty:
-        _free_dead_lock(operation, world)
+        _free_dead_locks(operation, world)
         return Outcome(first, ())
     console.confirm(f"{first.title}: go on?")
-    with holding(world, operation.node, this_process(operation.name), is_gone):
+    with ExitStack() as locks:
+        for each in (world, *operation.also):
+            locks.enter_context(holding(each, operation.node, this_process(operation.name), is_gone))
         try:
             return Outcome(first, _stages(operation, world, console, first))
         except Interrupted:
@@ -107,18 +124,28 @@ def operate(operation: Operation, world: World, console: Console, on_error: OnEr
 
 def _first_plan(operation: Operation, world: World) -> Plan:
     """Plan, and count a lock that somebody holds among the reasons against it, before anybody is asked anything."""
-    holder = world.cloud.lock_holder(operation.node)
-    held = locked(operation.node, holder) if holder is not None and not is_gone(holder) else None
+    held = [refusal for each in (world, *operation.also) if (refusal := _held(operation, each, home=each is world))]
     try:
         plan = operation.plan(world)
     except Refused as refused:
-        if held is not None:
-            refused.reasons = (held.message, *refused.reasons)
-            refused.hint = held.hint
+        if held:
+            refused.reasons = (*(each.message for each in held), *refused.reasons)
+            refused.hint = held[0].hint
         raise
-    if held is not None and not plan.empty:
-        raise held
+    if held and not plan.empty:
+        raise held[0]
     return plan
+
+
+def _held(operation: Operation, world: World, *, home: bool) -> Refused | None:
+    """Return the refusal to work on a node that somebody else has locked in this world."""
+    holder = world.cloud.lock_holder(operation.node)
+    if holder is None or is_gone(holder):
+        return None
+    refusal, name = locked(operation.node, holder), world.settings.name
+    if home:
+        return refusal
+    return Refused(f"in environment {name}, {refusal.message}", hint=f"{refusal.hint} --env {name}")
 
 
 def _undone(
@@ -142,11 +169,12 @@ def _undone(
     return Failed(f"{error.message}\nundone: {first.title}", hint="fab status; when the cause is gone, run it again")
 
 
-def _free_dead_lock(operation: Operation, world: World) -> None:
-    """Free the lock of a process of this machine that died when all was done but the lock."""
-    holder = world.cloud.lock_holder(operation.node)
-    if holder is not None and is_gone(holder):
-        world.cloud.free_lock(operation.node, holder)
+def _free_dead_locks(operation: Operation, world: World) -> None:
+    """Free the locks of a process of this machine that died when all was done but the locks."""
+    for each in (world, *operation.also):
+        holder = each.cloud.lock_holder(operation.node)
+        if holder is not None and is_gone(holder):
+            each.cloud.free_lock(operation.node, holder)
 
 
 def _stages(operation: Operation, world: World, console: Console, first: Plan) -> tuple[Result, ...]:
@@ -157,7 +185,7 @@ def _stages(operation: Operation, world: World, console: Console, first: Plan) -
         journal.write(event, world.clock.now())
         console.watch(event)
 
-    for _ in range(MAX_STAGES):
+    for _ in range(operation.most_stages):
         # Planned again under the lock: between the question and the answer the world may have moved.
         plan = _next_plan(operation, world, console, bool(results))
         if plan.empty:
@@ -166,8 +194,8 @@ def _stages(operation: Operation, world: World, console: Console, first: Plan) -
             console.show(plan)
         if not results and plan != first:
             console.confirm("the world has moved since the first plan was printed: go on with this one?")
-        results.append(run(plan, world, watch))
-    raise Failed(f"{operation.name}: still to be done after {MAX_STAGES} stages", hint="fab status")
+        results.append(run(plan, plan.world if isinstance(plan, Elsewhere) else world, watch))
+    raise Failed(f"{operation.name}: still to be done after {operation.most_stages} stages", hint="fab status")
 
 
 def _next_plan(operation: Operation, world: World, console: Console, later: bool) -> Plan:

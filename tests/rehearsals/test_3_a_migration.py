@@ -24,7 +24,7 @@ def records(rig: Rig, name: str) -> list[int]:
 def test_a_dry_run_changes_nothing(node: Rig) -> None:
     node.run("invoke", "launch", "--spare", "--name", "tc001-b", "--yes")
     before = node.ec2_state()
-    ran = node.run("fab", "migrate", "--to", "tc001-b", "--dry-run", "--json")
+    ran = node.run("fab", "migrate", "--to", "tc001-b", "--ignore-round", "--dry-run", "--json")
     assert ran.json["dry_run"] is True
     assert any(step["key"] == "livepeer/detach" for step in ran.json["plan"]["steps"])
     assert node.ec2_state() == before
@@ -33,7 +33,7 @@ def test_a_dry_run_changes_nothing(node: Rig) -> None:
 def test_the_node_moves_with_everything(node: Rig) -> None:
     old, address = node.instance(NODE), node.status()["address"]
     written = max(records(node, NODE))
-    node.run("fab", "migrate", "--to", "tc001-b", "--yes")
+    node.run("fab", "migrate", "--to", "tc001-b", "--ignore-round", "--yes")
 
     after = node.status()
     assert after["healthy"], after["problems"]
@@ -55,14 +55,14 @@ def test_the_node_moves_with_everything(node: Rig) -> None:
 
 
 def test_the_same_migration_again_finds_nothing_to_do(node: Rig) -> None:
-    ran = node.run("fab", "migrate", "--to", "tc001-b", "--yes")
+    ran = node.run("fab", "migrate", "--to", "tc001-b", "--ignore-round", "--yes")
     assert "nothing is to be done" in ran.stdout
 
 
 def test_a_broken_off_migration_to_new_goes_on_with_its_target(node: Rig) -> None:
     known = {instance.id for instance in node.node().instances}
     source = node.instance(node.status()["name"])
-    migration = node.start("fab", "migrate", "--to", "new", "--yes")
+    migration = node.start("fab", "migrate", "--to", "new", "--ignore-round", "--yes")
 
     def target() -> Any:
         return [i for i in node.node().instances if i.id not in known]
@@ -74,7 +74,7 @@ def test_a_broken_off_migration_to_new_goes_on_with_its_target(node: Rig) -> Non
     launched = target()
     assert len(launched) == 1
 
-    node.run("fab", "migrate", "--to", "new", "--yes")
+    node.run("fab", "migrate", "--to", "new", "--ignore-round", "--yes")
     assert [i.id for i in target()] == [launched[0].id], "no second target"
     after = node.status()
     assert after["healthy"], after["problems"]

@@ -10,11 +10,22 @@ import pytest
 from rich.console import Console as RichConsole
 
 from tests.simulated.disk import by_hand, ours
-from tests.simulated.world import NODE, OTHER_ZONE, Console, Simulation, perform
+from tests.simulated.world import NODE, OTHER_ZONE, WEST, Console, Simulation, perform, settings
 from transcoder import operate, report, tags
 from transcoder.errors import Failed, Refused
 from transcoder.layout import LIVEPEER
-from transcoder.recipes import adopt, attach, confirm, create_key, detach, launch, migrate, status
+from transcoder.recipes import (
+    adopt,
+    attach,
+    confirm,
+    create_key,
+    detach,
+    launch,
+    migrate,
+    relocate,
+    relocate_confirm,
+    status,
+)
 from transcoder.step import Event, Outcome, Plan, Skip, Step
 
 
@@ -64,6 +75,16 @@ def across_zones() -> list[Plan]:
     return plans + shown(perform(confirm.operation(NODE), sim)[1])
 
 
+def to_another_region() -> list[Plan]:
+    """To another region, and confirmed."""
+    sim = Simulation()
+    sim.node()
+    west = Simulation(settings(WEST, aws={"region": "us-west-2", "availability_zone": "us-west-2a"}), beside=sim)
+    plans = shown(perform(relocate.operation(migrate.Request(NODE, "new"), west.world), sim)[1])
+    sim.clock.sleep(5.0)
+    return plans + shown(perform(relocate_confirm.operation(NODE, west.world), sim)[1])
+
+
 def discarded() -> list[Plan]:
     """A copy of an earlier try, while the node runs on its own volume."""
     sim = Simulation()
@@ -89,7 +110,8 @@ def lost() -> list[Plan]:
 
 @pytest.fixture(scope="module")
 def plans() -> list[Plan]:
-    return [*from_nothing(), *adopted(), *picked_up(), *across_zones(), *discarded(), *lost()]
+    across = [*across_zones(), *to_another_region()]
+    return [*from_nothing(), *adopted(), *picked_up(), *across, *discarded(), *lost()]
 
 
 def every_step_class(parent: type[Step] = Step) -> Iterator[type[Step]]:

@@ -198,6 +198,9 @@ class AllocateAddress(Step):
     def title(self) -> str:
         return f"allocate an Elastic IP for node {self.node}"
 
+    def requests(self, world: World) -> tuple[ApiCall, ...]:
+        return (ApiCall("AllocateAddress", {"Domain": "vpc"}),)
+
     def is_done(self, world: World) -> bool:
         return node_address(world, self.node) is not None
 
@@ -285,6 +288,8 @@ class Tag(Step):
     def _tags(self, world: World) -> Mapping[str, str]:
         if self.resource_id.startswith("vol-"):
             return the_volume(world, self.resource_id).tags
+        if self.resource_id.startswith("eipalloc-"):
+            return next((a.tags for a in world.cloud.addresses() if a.allocation_id == self.resource_id), {})
         return the_instance(world, self.resource_id).tags
 
 

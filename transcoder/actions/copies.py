@@ -1,9 +1,9 @@
-"""Steps that copy a volume to another zone: snapshots, volumes made from them, and their end."""
+"""Steps that copy a volume to another zone or region: snapshots, volumes made from them, and their end."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -50,13 +50,7 @@ class TakeSnapshot(Step):
             world.cloud.create_snapshot(self.volume.id, self._tags(world))
 
     def verify(self, world: World) -> None:
-        def stored() -> bool:
-            broken = [snapshot.id for snapshot in self._found(world) if snapshot.state == "error"]
-            if broken:
-                raise Failed(f"{self.title}: EC2 could not store {', '.join(broken)}", hint="delete it; run it again")
-            return self.is_done(world)
-
-        world.wait(f"{self.title}: stored", stored, SNAPSHOT_BUDGET)
+        wait_until_stored(world, self.title, lambda: self._found(world))
 
     def _found(self, world: World) -> tuple[Snapshot, ...]:
         return snapshots_of(world, self.volume, self.stage, self.target_id)
@@ -73,14 +67,67 @@ class TakeSnapshot(Step):
 
 
 def snapshots_of(world: World, volume: Volume, stage: str, target_id: str) -> tuple[Snapshot, ...]:
-    """Return the snapshots of a volume that a migration to this instance has taken."""
+    """Return the snapshots of a volume that a migration to this instance, or this environment, has taken."""
     wanted = {tags.SNAPSHOT_OF: volume.id, tags.STAGE: stage, tags.MOVING_TO: target_id}
     return world.cloud.snapshots(tags=wanted)
 
 
 @dataclass(frozen=True, kw_only=True)
+class CopySnapshot(Step):
+    """Copy a snapshot from another region into this one, and wait until EC2 has stored it.
+
+    Only what has changed since the last copy of that volume travels, as long as that one is still here (EBS User
+    Guide, "Copy an Amazon EBS snapshot"). EC2 names no volume for a copy, so our tags do.
+    """
+
+    origin: Snapshot
+    region: str
+    label: str
+    verb: ClassVar[str] = "copy-snapshot"
+    calls: ClassVar[tuple[str, ...]] = ("CopySnapshot",)
+
+    @property
+    def title(self) -> str:
+        of = f"{self.origin.tags[tags.SNAPSHOT_OF]} ({self.label})"
+        return f"copy {self.origin.id}, the {self.origin.tags[tags.STAGE]} snapshot of {of}, from {self.region}"
+
+    def requests(self, world: World) -> tuple[ApiCall, ...]:
+        return (ApiCall("CopySnapshot", {"SourceSnapshotId": self.origin.id, "SourceRegion": self.region}),)
+
+    def is_done(self, world: World) -> bool:
+        return any(snapshot.state == "completed" for snapshot in self._found(world))
+
+    def do(self, world: World) -> None:
+        if not self._found(world):
+            known = {**self.origin.tags, tags.ENVIRONMENT: world.settings.name, tags.COPY_OF: self.origin.id}
+            world.cloud.copy_snapshot(self.origin.id, self.region, known)
+
+    def verify(self, world: World) -> None:
+        wait_until_stored(world, self.title, lambda: self._found(world))
+
+    def _found(self, world: World) -> tuple[Snapshot, ...]:
+        return world.cloud.snapshots(tags={tags.COPY_OF: self.origin.id})
+
+
+def wait_until_stored(world: World, what: str, look: Callable[[], Sequence[Snapshot]]) -> None:
+    """Wait until one of these snapshots is stored.
+
+    :raises Failed: when EC2 could not store one of them.
+    """
+
+    def stored() -> bool:
+        found = look()
+        broken = [snapshot.id for snapshot in found if snapshot.state == "error"]
+        if broken:
+            raise Failed(f"{what}: EC2 could not store {', '.join(broken)}", hint="delete it; run it again")
+        return any(snapshot.state == "completed" for snapshot in found)
+
+    world.wait(f"{what}: stored", stored, SNAPSHOT_BUDGET)
+
+
+@dataclass(frozen=True, kw_only=True)
 class CopyVolume(Step):
-    """Make a volume in another zone from the final snapshot of the node's own."""
+    """Make a volume in another zone, or here of one in another region, from the final snapshot of the node's own."""
 
     volume: Volume
     zone: str
@@ -93,6 +140,10 @@ class CopyVolume(Step):
     @property
     def title(self) -> str:
         return f"a copy of {self.volume.id} ({self.label}) in {self.zone}, from its final snapshot"
+
+    def requests(self, world: World) -> tuple[ApiCall, ...]:
+        wanted = {"AvailabilityZone": self.zone, "Size": self.volume.size_gib, "VolumeType": self.volume.type}
+        return (ApiCall("CreateVolume", wanted),)
 
     def is_done(self, world: World) -> bool:
         copy = copy_of(world, self.volume, self.zone)
@@ -203,7 +254,7 @@ class DeleteSnapshot(Step):
 
     @property
     def title(self) -> str:
-        return f"delete {self.snapshot.id}, a snapshot of {self.snapshot.volume_id}"
+        return f"delete {self.snapshot.id}, a snapshot of {self.snapshot.tags.get(tags.SNAPSHOT_OF, '')}"
 
     def requests(self, world: World) -> tuple[ApiCall, ...]:
         return (ApiCall("DeleteSnapshot", {"SnapshotId": self.snapshot.id}),)

@@ -34,14 +34,16 @@ def operation(node: str) -> Operation:
 def observe(world: World, node: str) -> Observed:
     """Look at the node, and at what a migration of it has left behind."""
     facts, behind = observe_node(world, node), {tags.ENVIRONMENT: world.settings.name, tags.RETIRED: node}
-    left = tuple(volume for volume in world.cloud.volumes(tags=behind) if tags.REPLACED_BY in volume.tags)
+    replaced = [volume for volume in world.cloud.volumes(tags=behind) if tags.REPLACED_BY in volume.tags]
+    left = tuple(volume for volume in replaced if tags.GONE_TO not in volume.tags)  # else: relocate_confirm
     snapshots = tuple(each for each in world.cloud.snapshots(tags=behind) if tags.SNAPSHOT_OF in each.tags)
     carrier = facts.carrier
-    runs_as = _runs_as(world, carrier) if carrier is not None and (left or snapshots) else ""
-    return Observed(facts, runs_as, left, snapshots)
+    serving = runs_as(world, carrier) if carrier is not None and (left or snapshots) else ""
+    return Observed(facts, serving, left, snapshots)
 
 
-def _runs_as(world: World, carrier: Instance) -> str:
+def runs_as(world: World, carrier: Instance) -> str:
+    """Return the account of the livepeer that runs at a machine, empty for none."""
     if carrier.state != "running":
         return ""
     host = world.hosts(carrier)

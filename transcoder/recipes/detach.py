@@ -59,7 +59,7 @@ def observe(world: World, request: Request) -> Observed:
 
     :raises Unreachable: when the machine runs and does not answer: its file systems could not be unmounted.
     """
-    node = observe_node(world, request.node)
+    node = observe_node(world, request.node, even_gone=True)
     by_id = node.by_id(request.instance)
     gone = request.instance.startswith("i-") and by_id is None
     instance = None if gone else (node.find(request.instance) if request.instance else node.carrier)

@@ -15,7 +15,7 @@ def read(world: World, node: str, instance: str, unit: str, since: str, lines: s
     """
     if not lines.isdecimal():
         raise Refused(f"--lines {lines!r} is no number of lines", hint="fab logs --lines 200")
-    facts = observe_node(world, node)
+    facts = observe_node(world, node, even_gone=True)
     machine = facts.find(instance) if instance else facts.carrier
     if machine is None:
         raise Refused(f"no instance carries node {node}", hint="name one: fab logs --instance NAME")

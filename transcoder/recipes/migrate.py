@@ -130,7 +130,7 @@ def _nothing(_plan: Plan) -> list[str]:
 def _serves(world: World, target: str) -> bool:
     """Tell whether the node has arrived: then there is nothing to be undone, only something to be finished."""
     instance = next(iter(world.cloud.instances(ids=[target])), None) if target else None
-    seen, _ = _look(world, instance)
+    seen, _ = look(world, instance)
     return livepeer_runs(seen)
 
 
@@ -141,13 +141,11 @@ def observe(world: World, request: Request) -> Observed:
     """
     node = observe_node(world, request.node)
     target = node.target if request.to == NEW else node.find(request.to)
-    source = _source(node, target)
-    source_guest, source_problem = _look(world, source)
-    target_guest, target_problem = _look(world, target)
-    if target is not None and target_guest is not None and not has_booted(world, target):
-        target_guest, target_problem = None, BOOTING
+    source = source_of(node, target)
+    source_guest, source_problem = look(world, source)
+    target_guest, target_problem = look_at_target(world, target)
     runs_as, marker = _look_closer(world, target, target_guest)
-    launch = _launch_facts(world, node, request) if target is None else None
+    launch = launch_facts(world, node, request) if target is None else None
     serving = livepeer_runs(source_guest)
     looked_at = (source, target if target_guest else None) if serving else (None, None)
     surveys = [survey(world, instance) if instance else None for instance in looked_at]
@@ -179,7 +177,7 @@ def _look_closer(world: World, target: Instance | None, seen: Guest | None) -> t
     return runs_as, guest.read_marker(host, LIVEPEER) if seen.mounted(LIVEPEER.mount) else None
 
 
-def _source(node: NodeFacts, target: Instance | None) -> Instance | None:
+def source_of(node: NodeFacts, target: Instance | None) -> Instance | None:
     """Return the machine the node is leaving: whoever has one of its volumes, else whoever is tagged for it."""
     bonds = [volume.attachment for volume in (node.livepeer, node.geth) if volume and volume.attachment]
     holders = [node.by_id(bond.instance_id) for bond in bonds]
@@ -187,7 +185,8 @@ def _source(node: NodeFacts, target: Instance | None) -> Instance | None:
     return next((i for i in candidates if i is not None and (target is None or i.id != target.id)), None)
 
 
-def _look(world: World, instance: Instance | None) -> tuple[Guest | None, str]:
+def look(world: World, instance: Instance | None) -> tuple[Guest | None, str]:
+    """Return what a machine says of itself, or why it says nothing."""
     if instance is None:
         return None, ""
     if instance.state != "running":
@@ -198,7 +197,19 @@ def _look(world: World, instance: Instance | None) -> tuple[Guest | None, str]:
         return None, f"does not answer: {error.message}"
 
 
-def _launch_facts(world: World, node: NodeFacts, request: Request) -> LaunchFacts:
+def look_at_target(world: World, target: Instance | None) -> tuple[Guest | None, str]:
+    """Return what a machine says of itself once it has booted, or why it says nothing."""
+    seen, problem = look(world, target)
+    if target is not None and seen is not None and not has_booted(world, target):
+        return None, BOOTING
+    return seen, problem
+
+
+def launch_facts(world: World, node: NodeFacts, request: Request) -> LaunchFacts:
+    """Return with what a target would be launched.
+
+    :raises Refused: when there is no image for it.
+    """
     image = newest_image(world)
     volume = node.livepeer
     zone = request.zone or (volume.zone if volume else world.settings.aws.availability_zone)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LAZY = (
     "{volumes} come from snapshots: EBS fetches each block when it is first read, so the node serves before all is "
-    "loaded, and reads are slow until then (docs/migration.md, \"To another zone\")"
+    'loaded, and reads are slow until then (docs/migration.md, "To another zone")'
 )
 
 

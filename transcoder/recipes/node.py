@@ -23,10 +23,19 @@ class NodeFacts:
     instances: tuple[Instance, ...]
     replaced: tuple[Volume, ...] = ()
     """Volumes still tagged as the node's although a copy has taken their place: a migration was broken off there."""
+    gone: tuple[Volume, ...] = ()
+    """Volumes that stayed behind when the node went to another region."""
 
     def volume(self, data: DataVolume) -> Volume | None:
         """Return the node's volume of this role."""
         return self.livepeer if data is layout.LIVEPEER else self.geth
+
+    @property
+    def gone_to(self) -> str:
+        """The environment in which the node lives on: nothing but what stayed behind is left of one of its volumes."""
+        missing = [data.role for data in layout.VOLUMES if self.volume(data) is None]
+        left = [volume for volume in self.gone if volume.tags.get(tags.ROLE) in missing]
+        return left[-1].tags[tags.GONE_TO] if left else ""
 
     @property
     def carrier(self) -> Instance | None:
@@ -65,11 +74,25 @@ class NodeFacts:
         raise Refused(f"instance {reference!r}: {problem} in this environment", hint=f"known: {known}")
 
 
-def observe_node(world: World, name: str) -> NodeFacts:
+def observe_node(world: World, name: str, *, even_gone: bool = False) -> NodeFacts:
     """Look at a node in EC2, with three calls.
 
-    :raises Refused: when two volumes claim the same role of the node, or two addresses the node.
+    :param even_gone: for what can start nothing.
+    :raises Refused: when two volumes claim the same role of the node, or two addresses the node, or the node has gone
+        to another region: what stayed behind of it must never be started beside it.
     """
+    facts = _look(world, name)
+    if facts.gone_to and not even_gone:
+        raise Refused(
+            f"node {name} has gone from environment {world.settings.name} to {facts.gone_to}",
+            reasons=[f"{volume.id} is what stayed behind of it, not the node" for volume in facts.gone],
+            hint=f"fab status --env {facts.gone_to}; what is here can go: fab migrate --confirm "
+            f"--env {world.settings.name} --to-env {facts.gone_to}",
+        )
+    return facts
+
+
+def _look(world: World, name: str) -> NodeFacts:
     environment = {tags.ENVIRONMENT: world.settings.name}
     volumes = world.cloud.volumes(tags={**environment, tags.NODE: name})
     known = {volume.id for volume in volumes}
@@ -80,15 +103,22 @@ def observe_node(world: World, name: str) -> NodeFacts:
         address=node_address(world, name),
         instances=world.cloud.instances(tags=environment),
         replaced=tuple(volume for volume in volumes if volume.tags.get(tags.REPLACED_BY) in known),
+        gone=gone(volumes, name),
     )
 
 
+def gone(volumes: tuple[Volume, ...], node: str) -> tuple[Volume, ...]:
+    """Return the volumes that stayed behind when a node went to another region."""
+    return tuple(volume for volume in volumes if volume.tags.get(tags.NODE) == node and tags.GONE_TO in volume.tags)
+
+
 def current(volumes: tuple[Volume, ...], data: DataVolume, node: str) -> list[Volume]:
-    """Return the volumes that claim a role of a node, but for those that another of them has replaced."""
+    """Return the volumes that claim a role of a node, but for those that another one has replaced."""
     wanted = (node, data.role)
     tagged = [volume for volume in volumes if (volume.tags.get(tags.NODE), volume.tags.get(tags.ROLE)) == wanted]
     known = {volume.id for volume in tagged}
-    return [volume for volume in tagged if volume.tags.get(tags.REPLACED_BY) not in known]
+    left = [volume for volume in tagged if tags.GONE_TO not in volume.tags]
+    return [volume for volume in left if volume.tags.get(tags.REPLACED_BY) not in known]
 
 
 def _only(volumes: tuple[Volume, ...], data: DataVolume, node: str) -> Volume | None:

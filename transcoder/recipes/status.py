@@ -13,7 +13,7 @@ from transcoder.facts import limits
 from transcoder.facts.geth_rpc import ChainState
 from transcoder.guest import Guest
 from transcoder.model import Instance, Marker, ServiceState, Volume
-from transcoder.recipes.node import NodeFacts, current
+from transcoder.recipes.node import NodeFacts, current, gone
 from transcoder.world import Host, World
 
 
@@ -81,7 +81,9 @@ def observe(world: World, only: str = "") -> tuple[NodeStatus, ...]:
     volumes = world.cloud.volumes(tags=environment)
     instances = world.cloud.instances(tags=environment)
     addresses = world.cloud.addresses(tags=environment)
-    tagged = [dict(v.tags) for v in volumes] + [dict(i.tags) for i in instances] + [dict(a.tags) for a in addresses]
+    roles = [data.role for data in layout.VOLUMES]  # a root volume has its instance's tags of the launch for ever
+    tagged = [dict(v.tags) for v in volumes if v.tags.get(tags.ROLE) in roles]
+    tagged += [dict(i.tags) for i in instances] + [dict(a.tags) for a in addresses]
     names = [only] if only else sorted({tag[tags.NODE] for tag in tagged if tags.NODE in tag})
     nodes = [
         NodeFacts(
@@ -90,6 +92,7 @@ def observe(world: World, only: str = "") -> tuple[NodeStatus, ...]:
             next(iter(current(volumes, layout.GETH, name)), None),
             next((a for a in addresses if a.tags.get(tags.NODE) == name), None),
             instances,
+            gone=gone(volumes, name),
         )
         for name in names
     ]
@@ -140,6 +143,12 @@ def _limit(host: Host, state: ServiceState) -> int:
 
 def _problems(world: World, node: NodeFacts, machine: Machine | None, lock: str) -> list[str]:
     option = f"--node {node.name}"
+    if node.gone_to:
+        env = f"--env {world.settings.name} --to-env {node.gone_to}"
+        return [
+            f"it has gone to environment {node.gone_to}, what is here stayed behind: fab status --env {node.gone_to}; "
+            f"when you are sure of it there: fab migrate {option} --confirm {env}"
+        ]
     if machine is None:
         return [f"no instance carries it: invoke launch {option}, or fab attach {option} --instance NAME"]
     where = f"{machine.instance.name} ({machine.instance.id})"
@@ -170,13 +179,15 @@ def _unfinished(node: NodeFacts, option: str) -> list[str]:
     if not target_id:
         return []
     target = node.by_id(target_id)
-    name = target.name if target else target_id
+    environment, _, name = target_id.rpartition("/")
+    name = target.name if target else name
     places = ", ".join(f"the {data.role} volume {_place(node, node.volume(data))}" for data in layout.VOLUMES)
     back = next((i for i in node.instances if i.tags.get(tags.NODE) == node.name and i.id != target_id), None)
     return_way = f"; back again: fab migrate {option} --to {back.name}" if back else ""
+    where, there = (f" in {environment}", f" --to-env {environment}") if environment else ("", "")
     return [
-        f"a migration to {name} has begun and not ended: {places}; "
-        f"on with it: fab migrate {option} --to {name}{return_way}"
+        f"a migration to {name}{where} has begun and not ended: {places}; "
+        f"on with it: fab migrate {option} --to {name}{there}{return_way}"
     ]
 
 
