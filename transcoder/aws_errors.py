@@ -112,7 +112,7 @@ def translate(service: str, action: str, kind: Kind, code: str, message: str) ->
     if kind in (Kind.RETRY, Kind.UNSURE):
         return Unreachable(f"{action}: {service.upper()} is busy ({code}): {message}", hint=AGAIN)
     if kind is Kind.DENIED:
-        hint = "check the credentials and their policy"
+        hint = f"check the credentials and their policy; then {AGAIN}"
         return Refused(denial_text(service, action, code, message), hint=hint)
     text = f"{action}: {code}: {message}"
     if kind is Kind.NOT_READY:

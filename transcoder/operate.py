@@ -60,6 +60,8 @@ class Operation:
     plan: Callable[[World], Plan]
     give_back: Callable[[World], Plan | None] = lambda _world: None
     """Asked for a plan when a later stage refuses: what this run did that must not stay."""
+    on_silence: Callable[[World], str] = lambda _world: ""
+    """Asked, when something did not answer, for what to do beside trying again; empty for nothing."""
     undo: Callable[[World], Operation | None] | None = None
     """Asked, when a step has failed and the operator wants that, for the operation that brings everything back; it
     returns None when there is nothing to bring back. None: this kind of operation is not undone."""
@@ -119,6 +121,8 @@ def operate(operation: Operation, world: World, console: Console, on_error: OnEr
         except (Failed, Unreachable) as error:
             if on_error is OnError.UNDO and operation.undo is not None:
                 raise _undone(operation.undo, world, console, error) from error
+            if isinstance(error, Unreachable) and (way := operation.on_silence(world)):
+                error.hint = f"{error.hint}; {way}"
             raise
 
 

@@ -132,7 +132,7 @@ class SshHost:
             ) from error
         except (OSError, EOFError, paramiko.SSHException) as error:
             self._drop()
-            raise Unreachable(f"{self.name}: no answer over SSH: {error or type(error).__name__}") from error
+            raise Unreachable(f"{self.name}: no answer over SSH: {str(error) or type(error).__name__}") from error
 
     def _check(self, output: Output, ok: Sequence[int]) -> Output:
         if output.exit_code not in ok:

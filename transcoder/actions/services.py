@@ -51,14 +51,18 @@ class StopUnit(GuestStep):
     def is_done(self, world: World) -> bool:
         return _has_ended(service_state(self.host(world), self.unit))
 
-    def do(self, world: World) -> None:
+    def do(self, world: World) -> str | None:
         _, shown = self.host(world).run_all(
             Command(("systemctl", "stop", self.unit)),
             Command(systemctl.command(self.unit)),
             timeout=self.budget + STOP_GRACE,
         )
-        if not _has_ended(systemctl.parse_systemctl(shown.stdout)[0]):
+        state = systemctl.parse_systemctl(shown.stdout)[0]
+        if not _has_ended(state):
             raise Failed(f"{self.title}: told to stop, but it has not ended", hint=f"fab logs --unit {self.unit}")
+        if state.result == "timeout":
+            return "it did not end by itself in its own time: systemd has killed it"
+        return None
 
     def verify(self, world: World) -> None:
         """Its state was looked at right after the stop, in the same exchange."""

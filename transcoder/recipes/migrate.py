@@ -24,13 +24,13 @@ from transcoder.actions.services import livepeer_address
 from transcoder.errors import Refused, Unreachable
 from transcoder.facts.livepeer_api import RoundState
 from transcoder.guest import Guest
-from transcoder.layout import LIVEPEER
+from transcoder.layout import LIVEPEER, VOLUMES
 from transcoder.model import Instance, Marker
 from transcoder.operate import Operation
 from transcoder.recipes.launch import launch_step, newest_image
 from transcoder.recipes.move import Move
 from transcoder.recipes.node import NodeFacts, observe_node
-from transcoder.recipes.obstacles import BOOTING, obstacles
+from transcoder.recipes.obstacles import BOOTING, is_at, obstacles
 from transcoder.recipes.preflight import Survey, denials, livepeer_runs, observe_round, survey
 from transcoder.recipes.transfer import NO_COPIES, Copies, Transfer, observe_copies
 from transcoder.settings import Settings
@@ -120,7 +120,16 @@ def operation(request: Request) -> Operation:
             return None
         return operation(Request(request.node, origin, ignore_round=True))
 
-    return Operation(f"fab migrate --to {request.to}", request.node, make, undo=undo)
+    def on_silence(world: World) -> str:
+        """Name the way on when it is the source that does not answer, and it still has a volume of the node."""
+        node, origin = observe_node(world, request.node), resolved.get("origin", "")
+        source = node.by_id(origin)
+        if source is None or not any(is_at(node.volume(data), source) for data in VOLUMES):
+            return ""
+        _, problem = look(world, source)
+        return f"if {source.name}, which {problem}, is lost: the same command with --source-lost" if problem else ""
+
+    return Operation(f"fab migrate --to {request.to}", request.node, make, on_silence=on_silence, undo=undo)
 
 
 def _nothing(_plan: Plan) -> list[str]:

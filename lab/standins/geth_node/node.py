@@ -1,7 +1,6 @@
 """A running node: everything opened in geth's order, stopped by a signal as geth is stopped."""
 
 import os
-import queue
 import signal
 import sys
 import threading
@@ -118,9 +117,9 @@ def _dump_and_quit(*_: Any) -> None:
 
 def run(node: Node) -> int:
     """Start, wait for SIGINT or SIGTERM, stop. The exit code of a clean stop is 0, an eleventh signal panics with 2."""
-    caught: queue.Queue[int] = queue.Queue()
+    caught: List[int] = []  # no Queue: its lock may be held by this very thread when the signal comes
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda which, _: caught.put(which))
+        signal.signal(number, lambda which, _: caught.append(which))
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # geth dies of it, at once and without cleaning up
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     signal.signal(signal.SIGQUIT, _dump_and_quit)
@@ -142,12 +141,11 @@ def run(node: Node) -> int:
     return 2
 
 
-def _next(caught: "queue.Queue[int]", ended: Callable[[], bool]) -> bool:
+def _next(caught: List[int], ended: Callable[[], bool]) -> bool:
     """Wait for a signal; False when `ended` came first."""
     while not ended():
-        try:
-            caught.get(timeout=0.05)
+        if caught:
+            caught.pop(0)
             return True
-        except queue.Empty:
-            continue
+        time.sleep(0.05)
     return False

@@ -44,10 +44,10 @@ class Node:
         except Ended as error:
             log.error(str(error))
             return 0
-        caught = threading.Event()
-        signal.signal(signal.SIGINT, lambda *_: caught.set())
-        while not caught.wait(0.2):
-            pass  # a wait without end would not let the signal's handler run on Python 3.6
+        caught: List[int] = []  # no Event, no Queue: their locks may be held by this very thread when the signal comes
+        signal.signal(signal.SIGINT, lambda which, _: caught.append(which))
+        while not caught:
+            time.sleep(0.05)
         log.info("Exiting Livepeer: interrupt")
         self._close(database)
         return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.simulated.world import NODE, Simulation, perform
-from transcoder.errors import Failed, Refused
+from transcoder.errors import Failed, Refused, Unreachable
 from transcoder.layout import LIVEPEER
 from transcoder.operate import Outcome
 from transcoder.recipes import migrate
@@ -98,5 +98,20 @@ def test_a_volume_that_ec2_does_not_let_go_of_is_forced_only_when_it_is_named() 
     assert "force_detach" not in {call.name for call in sim.cloud.mutations}
     go(sim, force_detach=(stuck,))
     assert [call.arguments[0] for call in sim.cloud.mutations if call.name == "force_detach"] == [stuck]
+    sim.assert_served_by("tc001-b")
+    sim.assert_nothing_lost()
+
+
+def test_a_source_that_falls_silent_half_way_is_told_with_the_way_on() -> None:
+    sim = Simulation()
+    sim.node()
+    sim.instance("tc001-b")
+    source = sim.machine(NODE)
+    sim.clock.listen(lambda: setattr(source.faults, "powered_off", bool(source.held)))
+    with pytest.raises(Unreachable) as caught:
+        go(sim)
+    assert "the same command with --source-lost" in caught.value.hint
+    sim.clock.listen(lambda: setattr(source.faults, "powered_off", True))
+    go(sim, source_lost=True)
     sim.assert_served_by("tc001-b")
     sim.assert_nothing_lost()
