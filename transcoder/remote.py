@@ -58,6 +58,8 @@ class SshHost:
         self._connection: Any = None
         self._shells: dict[bool, list[Shell]] = {True: [], False: []}
         """Idle ones: those of root, and the user's own."""
+        self._used: set[bool] = set()
+        """Of which kinds there have been any on this connection."""
         self._opening = threading.Lock()
 
     def run(
@@ -103,9 +105,19 @@ class SshHost:
         with self._opening:
             if self._connection is connection and self._shells[root]:
                 return self._shells[root].pop(), connection
+            first = root not in self._used
+            self._used.add(root)
+        if first:  # the second is for the other lane: it shall not have to wait for one while the node is down
+            spare = self._new_shell(connection, root)
+            with self._opening:
+                self._shells[root].append(spare)
+        return self._new_shell(connection, root), connection
+
+    @staticmethod
+    def _new_shell(connection: Any, root: bool) -> Shell:
         channel = connection.client.get_transport().open_session(timeout=CHANNEL_SECONDS)
         channel.exec_command(command_line(("sudo", "-n", "--", "sh") if root else ("sh",)))
-        return Shell(channel), connection
+        return Shell(channel)
 
     def _run(self, argv: tuple[str, ...], stdin: str, timeout: float) -> Output:
         """Run a command that something is fed to, on a channel of its own."""
@@ -159,6 +171,7 @@ class SshHost:
             for shell in shells:
                 shell.close()
             shells.clear()
+        self._used.clear()
 
     close = _drop
 

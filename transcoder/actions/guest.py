@@ -16,7 +16,7 @@ from transcoder.world import Command, Host, Output, World
 GUEST_POLL = 0.2
 """Seconds between looks at a machine that is about to see or to serve something: it is the operator's own machine,
 and no quota of EC2's is used up."""
-CLOCK_BUDGET = 120.0
+CLOCK_BUDGET, WARM_BUDGET = 120.0, 600.0
 MOST_CLOCK_ERROR = 1.0
 """Seconds."""
 
@@ -110,6 +110,37 @@ def release(host: Host, units: tuple[str, ...]) -> None:
 def release_command(units: tuple[str, ...]) -> Command:
     """Return the command that removes the hold of these units."""
     return Command(("rm", "-f", *(f"{guest.HOLD_DIRECTORY}/{unit}" for unit in units)))
+
+
+PROGRAMS = ("/usr/local/bin/geth", "/usr/local/bin/livepeer")
+CHECKS = tuple(f"/usr/local/lib/transcoder/{name}" for name in ("check-volume", "wait-for-geth", "run-livepeer"))
+TOOLS = ("blkid", "wipefs", "debugfs", "e2fsck", "mount")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarmUp(GuestStep):
+    """Read what the move runs on a machine into its memory, and so prove that it is there.
+
+    A new instance's root volume comes from a snapshot: EBS fetches each block when it is first read, tens of
+    milliseconds each, and a node that is down should not wait for that.
+    """
+
+    verb: ClassVar[str] = "warm"
+
+    @property
+    def title(self) -> str:
+        return f"the programs that the move needs are on {self.instance.name}, and in its memory"
+
+    def do(self, world: World) -> None:
+        self.host(world).run_all(
+            Command(("sha256sum", *PROGRAMS)),
+            *(Command((check, "--help")) for check in CHECKS),
+            *(Command((tool, "-V")) for tool in TOOLS),
+            timeout=WARM_BUDGET,
+        )
+
+    def verify(self, world: World) -> None:
+        """Each of them has run."""
 
 
 def read_clock(world: World, instance: Instance, *more: Command) -> tuple[float, tuple[Output, ...]]:

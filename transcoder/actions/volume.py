@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from transcoder import guest, layout, tags
 from transcoder.actions.attachment import VOLUME_BUDGET, the_attached_volume, the_volume
-from transcoder.actions.guest import GUEST_POLL, GuestStep, release_command
+from transcoder.actions.guest import GuestStep, release_command
 from transcoder.content import Content, judge
 from transcoder.errors import Failed
 from transcoder.facts import lsblk, marker
@@ -19,6 +19,7 @@ from transcoder.world import Command, Host, Output, World
 
 DEVICE_BUDGET = 120.0
 """Seconds for the guest to see a device that EC2 calls attached; up to 30 s have been published (dstack PR 4002)."""
+DEVICE_POLL = 0.1
 SYNC_BUDGET = 720.0
 """Seconds to write back what the page cache holds, and to unmount."""
 FSCK_BUDGET = 3600.0
@@ -104,7 +105,7 @@ class SeeDevice(VolumeStep):
         """Nothing to change: the kernel announces the device."""
 
     def verify(self, world: World) -> None:
-        world.wait(self.title, lambda: self.is_done(world), DEVICE_BUDGET, every=GUEST_POLL)
+        world.wait(self.title, lambda: self.is_done(world), DEVICE_BUDGET, every=DEVICE_POLL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,6 +204,8 @@ class Mount(VolumeStep):
         return f"mount {self.data.label} at {self.data.mount} on {self.instance.name}"
 
     def is_done(self, world: World) -> bool:
+        if not is_mounted(self.host(world), self.data):
+            return False
         return self._is_mounted(world, self.host(world).run_all(guest.LIST_MOUNTS, guest.LIST_DEVICES, sudo=False))
 
     def do(self, world: World) -> None:

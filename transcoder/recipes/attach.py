@@ -213,7 +213,7 @@ def _placement_reasons(observed: Observed, slot: Slot) -> list[str]:
     owner = volume.tags.get(tags.NODE, observed.node.name)
     if owner != observed.node.name:
         reasons.append(f"{volume.id} is tagged for node {owner}")
-    if tags.REPLACED_BY in volume.tags:
+    if tags.REPLACED_BY in volume.tags and tags.NODE not in volume.tags:
         reasons.append(f"{volume.id} was replaced by {volume.tags[tags.REPLACED_BY]}: what is on it is old")
     if volume.zone != instance.zone:
         reasons.append(f"{volume.id} is in zone {volume.zone}, {instance.name} in {instance.zone}")

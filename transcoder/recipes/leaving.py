@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from transcoder import guest, tags
 from transcoder.actions.attachment import DetachVolume
 from transcoder.actions.cloud import StopInstance, Tag
-from transcoder.actions.guest import HoldUnits, WaitClock, is_right
+from transcoder.actions.guest import HoldUnits, WaitClock, WarmUp, is_right
 from transcoder.actions.services import StopUnit, stop_budget
 from transcoder.actions.volume import Unmount
 from transcoder.layout import VOLUMES, DataVolume
@@ -34,6 +34,7 @@ def prepare(observed: Observed, target: Instance, *, arrived: bool) -> list[Step
     survey, volume = observed.surveys[1], observed.node.livepeer
     if survey is not None:
         right = survey.tracking is not None and is_right(survey.tracking)
+        steps.append(WarmUp(lane="prepare", instance=target, skip=skip_if(arrived)))
         steps.append(WaitClock(lane="prepare", instance=target, skip=skip_if(right)))
     if volume is not None:
         begun = arrived or volume.tags.get(tags.MOVING_TO) == target.id

@@ -95,14 +95,16 @@ def observe_node(world: World, name: str, *, even_gone: bool = False) -> NodeFac
 def _look(world: World, name: str) -> NodeFacts:
     environment = {tags.ENVIRONMENT: world.settings.name}
     volumes = world.cloud.volumes(tags={**environment, tags.NODE: name})
-    known = {volume.id for volume in volumes}
+    livepeer, geth = (_only(volumes, data, name) for data in (layout.LIVEPEER, layout.GETH))
+    now = {volume.id for volume in (livepeer, geth) if volume is not None}
+    behind = [volume for volume in volumes if tags.REPLACED_BY in volume.tags and tags.GONE_TO not in volume.tags]
     return NodeFacts(
         name=name,
-        livepeer=_only(volumes, layout.LIVEPEER, name),
-        geth=_only(volumes, layout.GETH, name),
+        livepeer=livepeer,
+        geth=geth,
         address=node_address(world, name),
         instances=world.cloud.instances(tags=environment),
-        replaced=tuple(volume for volume in volumes if volume.tags.get(tags.REPLACED_BY) in known),
+        replaced=tuple(volume for volume in behind if volume.id not in now),
         gone=gone(volumes, name),
     )
 
@@ -113,12 +115,14 @@ def gone(volumes: tuple[Volume, ...], node: str) -> tuple[Volume, ...]:
 
 
 def current(volumes: tuple[Volume, ...], data: DataVolume, node: str) -> list[Volume]:
-    """Return the volumes that claim a role of a node, but for those that another one has replaced."""
+    """Return the volumes that claim a role of a node, but for those that another one has replaced.
+
+    One that is announced to be replaced counts as long as no other claims the role: its copy is not the node's yet.
+    """
     wanted = (node, data.role)
     tagged = [volume for volume in volumes if (volume.tags.get(tags.NODE), volume.tags.get(tags.ROLE)) == wanted]
-    known = {volume.id for volume in tagged}
     left = [volume for volume in tagged if tags.GONE_TO not in volume.tags]
-    return [volume for volume in left if volume.tags.get(tags.REPLACED_BY) not in known]
+    return [volume for volume in left if tags.REPLACED_BY not in volume.tags] or left
 
 
 def _only(volumes: tuple[Volume, ...], data: DataVolume, node: str) -> Volume | None:

@@ -330,7 +330,7 @@ def test_everything_slow_that_needs_no_downtime_comes_before_the_first_stop() ->
     first = [plan.before(step) for step in plan.steps if step.verb == "stop"]
     volume = sim.of(LIVEPEER).id
     assert first == [frozenset({f"prepare/tag {volume}", "source/hold"})] * 2
-    assert [step.verb for step in plan.lanes()["prepare"]] == ["hold", "clock", "tag"]
+    assert [step.verb for step in plan.lanes()["prepare"]] == ["hold", "warm", "clock", "tag"]
 
 
 def test_geth_that_answers_late_is_waited_for_within_its_budget() -> None:
