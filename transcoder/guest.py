@@ -117,18 +117,18 @@ def inspect(host: Host, device: BlockDevice) -> Inspection:
     """
     # debugfs ends with 1 where there is no ext file system, and with 0 for a file that is not there: what it says
     # counts only where the others have found one.
-    probe, wiped, root, marked = host.run_all(
+    probe, root, marked = host.run_all(
         Command(blkid.command(device.path), ok=(0, 2, blkid.AMBIVALENT)),
-        Command(wipefs.command(device.path)),
         Command(("debugfs", "-R", "ls -p /", device.path), ok=(0, 1)),
         Command(("debugfs", "-R", f"cat /{layout.MARKER}", device.path), ok=(0, 1)),
     )
     found = blkid.parse_blkid(probe.stdout, exit_code=probe.exit_code)
-    signatures = wipefs.parse_wipefs(wiped.stdout)
     table = found.type if isinstance(found, blkid.PartitionTable) else ""
     fstype = found.type if isinstance(found, blkid.FileSystem) else ""
     label = found.label if isinstance(found, blkid.FileSystem) else ""
     text, problem, entries = _read_root(root.stdout, marked.stdout) if fstype.startswith("ext") else (None, "", ())
+    # A marker proves what it is; whatever has none is looked at with a second pair of eyes.
+    signatures = () if text else wipefs.parse_wipefs(host.run(*wipefs.command(device.path)).stdout)
     names = tuple(dict.fromkeys([*([fstype] if fstype else []), *(s.type for s in signatures)]))
     seen = BlockDevice(device.path, device.size, device.serial, fstype, label, device.uuid, device.mountpoints)
     zero = not names and not table and _zero_ends(host, device)  # what has a signature needs no further look

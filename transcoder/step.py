@@ -41,6 +41,8 @@ class Step(ABC):
     skip: Skip | None = None
     verb: ClassVar[str]
     calls: ClassVar[tuple[str, ...]] = ()
+    looks_first: ClassVar[bool] = True
+    """False where `do` itself looks and changes nothing when it is so already, as systemd does with its units."""
 
     @property
     def key(self) -> str:
@@ -284,7 +286,7 @@ def _run_step(step: Step, world: World, state: _Run, began: float) -> tuple[Outc
         return Outcome.SKIPPED, step.skip.value
     with state.changed:
         state.watch(Event(step, began))
-    if step.is_done(world):
+    if step.looks_first and step.is_done(world):
         return Outcome.SKIPPED, Skip.DONE.value
     remark = step.do(world)
     step.verify(world)

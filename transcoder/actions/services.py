@@ -43,6 +43,7 @@ class StopUnit(GuestStep):
     unit: str
     budget: float
     verb: ClassVar[str] = "stop"
+    looks_first: ClassVar[bool] = False
 
     @property
     def title(self) -> str:
@@ -74,6 +75,7 @@ class StartUnit(GuestStep):
 
     unit: str
     verb: ClassVar[str] = "start"
+    looks_first: ClassVar[bool] = False
 
     @property
     def title(self) -> str:

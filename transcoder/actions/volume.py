@@ -198,6 +198,7 @@ class Mount(VolumeStep):
     """Mount the volume by its label through its systemd unit."""
 
     verb: ClassVar[str] = "mount"
+    looks_first: ClassVar[bool] = False
 
     @property
     def title(self) -> str:
@@ -239,6 +240,7 @@ class Unmount(GuestStep):
 
     data: DataVolume
     verb: ClassVar[str] = "unmount"
+    looks_first: ClassVar[bool] = False
 
     @property
     def title(self) -> str:

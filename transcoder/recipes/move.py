@@ -121,10 +121,18 @@ class Move:
                 label=data.label,
                 skip=here,
             ),
-            SeeDevice(lane=lane, place=place, skip=mounted),
+            SeeDevice(lane=lane, place=place, skip=mounted, after=self._turn(data)),
             CheckVolume(lane=lane, place=place, thorough=thorough, skip=mounted),
             Mount(lane=lane, place=place, skip=mounted),
         ]
+
+    @staticmethod
+    def _turn(data: DataVolume) -> tuple[str, ...]:
+        """Return what must have ended before a volume is looked at on the target.
+
+        geth's lane is the longer one, since it has to be in sync: livepeer's volume has that long, and stays out of its way.
+        """
+        return (f"{GETH.role}/{Mount.verb}",) if data is LIVEPEER else ()
 
     def _address_lane(self, after: tuple[str, ...]) -> list[Step]:
         address = self.observed.node.address
