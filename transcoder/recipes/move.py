@@ -130,7 +130,7 @@ class Move:
     def _turn(data: DataVolume) -> tuple[str, ...]:
         """Return what must have ended before a volume is looked at on the target.
 
-        geth's lane is the longer one, since it has to be in sync: livepeer's volume has that long, and stays out of its way.
+        geth's lane is the longer one, since it has to be in sync: livepeer's volume has that long, and waits.
         """
         return (f"{GETH.role}/{Mount.verb}",) if data is LIVEPEER else ()
 
