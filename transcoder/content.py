@@ -44,7 +44,7 @@ def judge(volume: Volume, seen: Inspection, data: DataVolume, node: str, *, may_
     if seen.partition_table:
         return _foreign(f"holds a partition table ({seen.partition_table})")
     if seen.signatures:
-        return _unmarked(volume, seen, data, may_format=may_format)
+        return _unmarked(volume, seen, data)
     if reason := _not_blank(volume, seen):
         return _foreign(reason)
     if tags.BLANK not in volume.tags and not may_format:
@@ -83,10 +83,11 @@ def _marked(seen: Inspection, data: DataVolume, node: str) -> Verdict:
     return Verdict(Content.OURS)
 
 
-def _unmarked(volume: Volume, seen: Inspection, data: DataVolume, *, may_format: bool) -> Verdict:
+def _unmarked(volume: Volume, seen: Inspection, data: DataVolume) -> Verdict:
     kind = " and ".join(seen.signatures)
     fresh = set(seen.entries) <= FRESH_ENTRIES and seen.signatures == ("ext4",)
-    if fresh and (tags.BLANK in volume.tags or may_format) and seen.device.label == data.label:
+    # Named by the operator is not enough: an empty file system that somebody else has made is somebody else's.
+    if fresh and tags.BLANK in volume.tags and seen.device.label == data.label:
         return Verdict(Content.UNFINISHED)
     label = f" with label {seen.device.label!r}" if seen.device.label else ""
     verdict = _foreign(f"holds {kind}{label} and no marker of a node")

@@ -99,10 +99,12 @@ def test_a_format_that_was_broken_off_is_taken_up_again(entries: tuple[str, ...]
     assert judge(VOLUME, ext4(LIVEPEER.label, entries), LIVEPEER, NODE).content is Content.UNFINISHED
 
 
-def test_a_format_of_a_named_volume_that_was_broken_off_is_taken_up_again_when_it_is_named_again() -> None:
-    stranger, seen = replace(VOLUME, tags={}), ext4(LIVEPEER.label)
-    assert judge(stranger, seen, LIVEPEER, NODE, may_format=True).content is Content.UNFINISHED
-    assert judge(stranger, seen, LIVEPEER, NODE).content is Content.FOREIGN
+def test_a_format_that_was_broken_off_is_taken_up_again_by_the_tag_that_it_left() -> None:
+    seen = ext4(LIVEPEER.label)
+    begun = replace(VOLUME, tags={tags.BLANK: "yes"})
+    assert judge(begun, seen, LIVEPEER, NODE, may_format=True).content is Content.UNFINISHED
+    stranger = replace(VOLUME, tags={})
+    assert judge(stranger, seen, LIVEPEER, NODE, may_format=True).content is Content.FOREIGN
 
 
 @pytest.mark.parametrize("seen", [ext4("other"), ext4(LIVEPEER.label, (*FRESH, "photos")), ext4(GETH.label)])

@@ -167,6 +167,7 @@ class FormatVolume(VolumeStep):
 
     may_format: bool = False
     verb: ClassVar[str] = "format"
+    calls: ClassVar[tuple[str, ...]] = ("CreateTags",)
 
     @property
     def title(self) -> str:
@@ -183,6 +184,8 @@ class FormatVolume(VolumeStep):
                 f"{self.describe_volume()} is not blank any more: {content.value}", hint="fab attach --dry-run"
             )
         device = self.needed_device(world)
+        # From here on what is on it is ours, also when this is broken off right after the format.
+        world.cloud.tag(self.volume.id, {tags.BLANK: "yes"})
         command = ("mkfs.ext4", "-q", "-m", "0", "-L", self.data.label, device.path)
         self.host(world).run(*command, timeout=FSCK_BUDGET)
         self.host(world).run("udevadm", "settle", "--timeout=30")
