@@ -124,8 +124,9 @@ def _corrupt(sim: Simulation) -> None:
 
 
 def _repair(sim: Simulation) -> None:
-    """Do what the operator is told to: ``e2fsck -y``."""
-    sim.disk(LIVEPEER).damaged = False
+    """Do what the operator is told to: ``e2fsck -y``, on the volume and on a copy that was made of it since."""
+    for disk in sim.cloud.disks.values():
+        disk.damaged = False
 
 
 FAULTS: dict[str, Fault] = {
