@@ -132,7 +132,7 @@ class Move:
 
         geth's lane is the longer one, since it has to be in sync: livepeer's volume has that long, and waits.
         """
-        return (f"{GETH.role}/{Mount.verb}",) if data is LIVEPEER else ()
+        return (f"{GETH.role}/{StartUnit.verb}",) if data is LIVEPEER else ()
 
     def _address_lane(self, after: tuple[str, ...]) -> list[Step]:
         address = self.observed.node.address
