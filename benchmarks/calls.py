@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-READS = ("Describe", "Get", "List")
-DRY_RUN = "DryRunOperation"
-"""EC2's answer to a call that was made with ``DryRun`` and would be permitted."""
+from lab.rehearsal.explained import DRY_RUN, READS
 
 
 @dataclass(frozen=True)

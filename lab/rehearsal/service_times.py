@@ -128,7 +128,8 @@ def _waits(plan: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:
         verb = verb_of(step["key"])
         unit = step.get("unit") or UNIT_OF.get(verb, "")
         if verb in SERVICE_VERBS and unit and not step.get("skip"):
-            yield step["key"], unit, str(step.get("instance", ""))
+            place = step.get("place") or {}
+            yield step["key"], unit, str(step.get("instance") or place.get("instance", ""))
 
 
 def _of(verb: str, service: ServiceTimes) -> float | None:

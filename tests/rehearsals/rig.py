@@ -137,6 +137,11 @@ class Rig:
         with self.disk(volume_id).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
+    def calls(self) -> list[dict[str, Any]]:
+        """Return every API call that the lab has been asked, first to last."""
+        log = Path("/var/lib/transcoder-lab/rehearse/calls.jsonl")
+        return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+
     def ec2_state(self) -> Any:
         """All that EC2 knows of what belongs to nodes, but for times of requests."""
         answers = (

@@ -7,6 +7,7 @@ import re
 import signal
 from typing import Any
 
+from lab.rehearsal.explained import changes, unexplained
 from lab.standins.livepeer_node.state import parse_record
 from tests.rehearsals.rig import NODE, Rig
 from transcoder import layout, tags
@@ -33,7 +34,11 @@ def test_a_dry_run_changes_nothing(node: Rig) -> None:
 def test_the_node_moves_with_everything(node: Rig) -> None:
     old, address = node.instance(NODE), node.status()["address"]
     written = max(records(node, NODE))
-    node.run("fab", "migrate", "--to", "tc001-b", "--ignore-round", "--yes")
+    logged = len(node.calls())
+    ran = node.run("fab", "migrate", "--to", "tc001-b", "--ignore-round", "--yes", "--json")
+    made = node.calls()[logged:]
+    assert unexplained(made, ran.json["plan"]["steps"]) == ()
+    assert {call["action"] for call in changes(made)} >= {"DetachVolume", "AttachVolume", "AssociateAddress"}
 
     after = node.status()
     assert after["healthy"], after["problems"]

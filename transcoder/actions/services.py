@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from transcoder import layout
+from transcoder import guest, layout
 from transcoder.actions.guest import GUEST_POLL, GuestStep, release_command
+from transcoder.actions.volume import VolumeStep, is_mounted
 from transcoder.errors import Failed
 from transcoder.facts import geth_rpc, livepeer_api, systemctl
 from transcoder.layout import GETH, LIVEPEER, DataVolume
-from transcoder.model import ServiceState
+from transcoder.model import Instance, ServiceState
 from transcoder.settings import Settings
 from transcoder.world import Command, Host, Output, World
 
@@ -87,20 +88,65 @@ class StartUnit(GuestStep):
     def do(self, world: World) -> None:
         host = self.host(world)
         _, started, shown = host.run_all(
-            release_command((self.unit,)),
-            Command(("systemctl", "start", self.unit), ok=(0, 1)),
-            Command(systemctl.command(self.unit)),
-            timeout=START_BUDGET,
+            release_command((self.unit,)), *_start_commands(self.unit), timeout=START_BUDGET
         )
-        if started.exit_code != 0 or not systemctl.parse_systemctl(shown.stdout)[0].running:
-            log = host.run("journalctl", "--unit", self.unit, "--lines=8", "--no-pager", "--output=cat").stdout
-            raise Failed(
-                f"{self.unit} on {self.instance.name} does not start:\n{log.strip()}",
-                hint=f"fab logs --unit {self.unit}",
-            )
+        _check_started(host, self.instance, self.unit, started, shown)
 
     def verify(self, world: World) -> None:
         """Its state was looked at right after the start, in the same exchange."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MountAndStart(VolumeStep):
+    """Release a volume's mount unit and its service, and start both at once: the service waits for its mount.
+
+    One exchange instead of two, and the look at what is mounted comes while the service is starting. Its own check
+    reads the volume's marker before it runs.
+    """
+
+    unit: str
+    verb: ClassVar[str] = "start"
+    looks_first: ClassVar[bool] = False
+
+    @property
+    def title(self) -> str:
+        return f"mount {self.data.label} at {self.data.mount} and start {self.unit} on {self.instance.name}"
+
+    def is_done(self, world: World) -> bool:
+        host = self.host(world)
+        return service_state(host, self.unit).running and is_mounted(host, self.data)
+
+    def do(self, world: World) -> None:
+        host = self.host(world)
+        _, started, shown, *seen = host.run_all(
+            release_command((self.data.mount_unit, self.unit)),
+            *_start_commands(self.unit),
+            guest.LIST_MOUNTS,
+            guest.LIST_DEVICES,
+            timeout=START_BUDGET,
+        )
+        mounted = self.is_mounted_in(world, seen)
+        _check_started(host, self.instance, self.unit, started, shown)
+        if not mounted:
+            raise Failed(f"{self.title}: started, but nothing is mounted there", hint=f"fab logs --unit {self.unit}")
+
+    def verify(self, world: World) -> None:
+        """Both were looked at right after the start, in the same exchange."""
+
+
+def _start_commands(unit: str) -> tuple[Command, Command]:
+    return Command(("systemctl", "start", unit), ok=(0, 1)), Command(systemctl.command(unit))
+
+
+def _check_started(host: Host, instance: Instance, unit: str, started: Output, shown: Output) -> None:
+    """Say why a unit has not started.
+
+    :raises Failed: with the end of its log.
+    """
+    if started.exit_code == 0 and systemctl.parse_systemctl(shown.stdout)[0].running:
+        return
+    log = host.run("journalctl", "--unit", unit, "--lines=8", "--no-pager", "--output=cat").stdout
+    raise Failed(f"{unit} on {instance.name} does not start:\n{log.strip()}", hint=f"fab logs --unit {unit}")
 
 
 def _has_ended(state: ServiceState) -> bool:

@@ -74,14 +74,25 @@ class VolumeStep(Step):
 
     def needed_device(self, world: World) -> BlockDevice:
         """Return the device, which must be there."""
-        return self.found_in(world, self.host(world).run(*lsblk.COMMAND, sudo=False))
-
-    def found_in(self, world: World, listed: Output) -> BlockDevice:
-        """Return the device of the volume from a list of them, in which it must be."""
-        device = guest.find_device(lsblk.parse_lsblk(listed.stdout), the_attached_volume(world, self.volume.id))
+        device = self.device(world)
         if device is None:
             raise Failed(f"{self.instance.name} sees no device for {self.volume.id}", hint="fab status")
         return device
+
+    def is_mounted_in(self, world: World, seen: Sequence[Output]) -> bool:
+        """Tell whether the volume is mounted in its place, by answers to `LIST_MOUNTS` and `LIST_DEVICES`.
+
+        :raises Failed: when something else is mounted there.
+        """
+        mounts, devices = guest.read_mounts(seen[0]), lsblk.parse_lsblk(seen[1].stdout)
+        sources = [mount.source for mount in mounts if mount.target == self.data.mount]
+        if not sources:
+            return False
+        device = guest.find_device(devices, the_attached_volume(world, self.volume.id))
+        if device is None or sources[-1] != device.path:
+            known = device.path if device else f"the device of {self.volume.id}, which the machine does not see"
+            raise Failed(f"{self.data.mount} on {self.instance.name} is {sources[-1]}, not {known}", hint="fab status")
+        return True
 
     def describe_volume(self) -> str:
         return f"{self.volume.id} ({self.data.label})"
@@ -112,8 +123,8 @@ class SeeDevice(VolumeStep):
 class CheckVolume(VolumeStep):
     """Prove that the device is the node's volume, and check its file system: never mount on a guess.
 
-    ``thorough``: the file system is checked from end to end, also when it says that it is clean; for a volume that
-    was taken from a machine which could not unmount it.
+    The machine may see it later than EC2 calls it attached. ``thorough``: the file system is checked from end to end,
+    also when it says that it is clean; for a volume that was taken from a machine which could not unmount it.
     """
 
     thorough: bool = False
@@ -125,10 +136,9 @@ class CheckVolume(VolumeStep):
 
     def do(self, world: World) -> str:
         host = self.host(world)
-        mounts, devices = host.run_all(guest.LIST_MOUNTS, guest.LIST_DEVICES, sudo=False)
-        if any(mount.target == self.data.mount for mount in guest.read_mounts(mounts)):
+        device = self._appeared(world)
+        if device is None:
             return "mounted already"
-        device = self.found_in(world, devices)
         seen = guest.inspect(host, device)
         verdict = judge(self.volume, seen, self.data, self.node)
         if verdict.content is not Content.OURS:
@@ -140,6 +150,27 @@ class CheckVolume(VolumeStep):
         if output.exit_code > FSCK_REPAIRED:
             raise self._damaged(device, f"e2fsck ended with {output.exit_code}: {found[-800:]}")
         return f"e2fsck: {found}"
+
+    def _appeared(self, world: World) -> BlockDevice | None:
+        """Wait until the machine sees the volume in its full size; None when something is mounted in its place.
+
+        EC2 is asked once: from here on only the machine is late.
+        """
+        volume = the_attached_volume(world, self.volume.id)
+        found: list[BlockDevice | None] = []
+
+        def appeared() -> bool:
+            mounts, devices = self.host(world).run_all(guest.LIST_MOUNTS, guest.LIST_DEVICES, sudo=False)
+            device = guest.find_device(lsblk.parse_lsblk(devices.stdout), volume)
+            if any(mount.target == self.data.mount for mount in guest.read_mounts(mounts)):
+                found.append(None)
+            elif device is not None and device.size == volume.size_gib * guest.GIB:
+                found.append(device)
+            return bool(found)
+
+        title = f"see {self.describe_volume()} on {self.instance.name}"
+        world.wait(title, appeared, DEVICE_BUDGET, every=DEVICE_POLL)
+        return found[0]
 
     def _tell_damage(self, host: Host, seen: guest.Inspection) -> None:
         """Say so when a volume with our label has no marker because its file system is broken: nothing is written.
@@ -210,31 +241,20 @@ class Mount(VolumeStep):
     def is_done(self, world: World) -> bool:
         if not is_mounted(self.host(world), self.data):
             return False
-        return self._is_mounted(world, self.host(world).run_all(guest.LIST_MOUNTS, guest.LIST_DEVICES, sudo=False))
+        return self.is_mounted_in(world, self.host(world).run_all(guest.LIST_MOUNTS, guest.LIST_DEVICES, sudo=False))
 
     def do(self, world: World) -> None:
         start = Command(("systemctl", "start", self.data.mount_unit))
         *_, mounts, devices = self.host(world).run_all(
             release_command((self.data.mount_unit,)), start, guest.LIST_MOUNTS, guest.LIST_DEVICES, timeout=120
         )
-        if not self._is_mounted(world, (mounts, devices)):
+        if not self.is_mounted_in(world, (mounts, devices)):
             raise Failed(
                 f"{self.title}: started, but nothing is mounted there", hint=f"fab logs --unit {self.data.mount_unit}"
             )
 
     def verify(self, world: World) -> None:
         """What is mounted was looked at right after the start, in the same exchange."""
-
-    def _is_mounted(self, world: World, seen: Sequence[Output]) -> bool:
-        mounts, devices = guest.read_mounts(seen[0]), lsblk.parse_lsblk(seen[1].stdout)
-        sources = [mount.source for mount in mounts if mount.target == self.data.mount]
-        if not sources:
-            return False
-        device = guest.find_device(devices, the_attached_volume(world, self.volume.id))
-        if device is None or sources[-1] != device.path:
-            known = device.path if device else f"the device of {self.volume.id}, which the machine does not see"
-            raise Failed(f"{self.data.mount} on {self.instance.name} is {sources[-1]}, not {known}", hint="fab status")
-        return True
 
 
 @dataclass(frozen=True, kw_only=True)

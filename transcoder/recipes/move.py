@@ -10,8 +10,8 @@ from transcoder import guest, tags
 from transcoder.actions.attachment import AttachVolume
 from transcoder.actions.cloud import AssociateAddress, Tag
 from transcoder.actions.guest import ReleaseUnits
-from transcoder.actions.services import StartUnit, WaitGethInSync, WaitLivepeerHealthy
-from transcoder.actions.volume import CheckVolume, Mount, Place, SeeDevice
+from transcoder.actions.services import MountAndStart, StartUnit, WaitGethInSync, WaitLivepeerHealthy
+from transcoder.actions.volume import CheckVolume, Mount, Place
 from transcoder.guest import Guest
 from transcoder.layout import GETH, LIVEPEER, VOLUMES, DataVolume
 from transcoder.model import Instance
@@ -50,11 +50,9 @@ class Move:
             budget=self.observed.settings.geth.in_sync_budget_seconds,
             skip=self._skip(self._serving if self._expected_address() else self._following),
         )
-        started = self._skip(self.target_guest.service(GETH.service.unit).running)
-        start_geth = StartUnit(lane="geth", instance=self.target, unit=GETH.service.unit, skip=started)
         address = self._address_lane(self._address_after(livepeer, geth, synced.key))
         before = (livepeer[-1].key, synced.key, *(step.key for step in address))
-        steps = (*ready_target, *fenced, *livepeer, *geth, start_geth, synced, *address, *self._node_lane(before))
+        steps = (*ready_target, *fenced, *livepeer, *geth, synced, *address, *self._node_lane(before))
         origin = f" from {source.name} ({source.id})" if source else ""
         return Plan(f"migrate node {node.name}{origin} to {self.target.name} ({self.target.id})", steps, self._notes())
 
@@ -121,10 +119,17 @@ class Move:
                 label=data.label,
                 skip=here,
             ),
-            SeeDevice(lane=lane, place=place, skip=mounted, after=self._turn(data)),
-            CheckVolume(lane=lane, place=place, thorough=thorough, skip=mounted),
-            Mount(lane=lane, place=place, skip=mounted),
+            CheckVolume(lane=lane, place=place, thorough=thorough, skip=mounted, after=self._turn(data)),
+            self._bring_up(place, mounted),
         ]
+
+    def _bring_up(self, place: Place, mounted: Skip | None) -> Step:
+        """geth may run as soon as its volume is mounted; livepeer's turn comes when all is there."""
+        unit = place.data.service.unit
+        if place.data is LIVEPEER:
+            return Mount(lane=place.data.role, place=place, skip=mounted)
+        running = mounted if self.target_guest.service(unit).running else None
+        return MountAndStart(lane=place.data.role, place=place, unit=unit, skip=running)
 
     @staticmethod
     def _turn(data: DataVolume) -> tuple[str, ...]:
@@ -132,7 +137,7 @@ class Move:
 
         geth's lane is the longer one, since it has to be in sync: livepeer's volume has that long, and waits.
         """
-        return (f"{GETH.role}/{StartUnit.verb}",) if data is LIVEPEER else ()
+        return (f"{GETH.role}/{MountAndStart.verb}",) if data is LIVEPEER else ()
 
     def _address_lane(self, after: tuple[str, ...]) -> list[Step]:
         address = self.observed.node.address

@@ -100,7 +100,7 @@ def test_each_step_that_waits_for_a_service_gets_its_machines_word_for_it() -> N
     plan = [
         step("geth/stop", SOURCE, unit=GETH),
         step("geth/unmount", SOURCE),
-        step("geth/start", TARGET, unit=GETH),
+        {"key": "geth/start", "unit": GETH, "place": {"instance": TARGET.id}, "skip": None},  # it mounts, too
         step("geth/in-sync", TARGET),
         step("node/start", TARGET, unit=LIVEPEER),
         step("node/healthy", TARGET),
