@@ -24,7 +24,7 @@ SPARE = f"{NODE}-b"
 CELLS = (
     "geth/unmount:kill_operator",
     "livepeer/attach:api_error_lost_answer",
-    "livepeer/see:partition_target",
+    "livepeer/check:partition_target",
     "livepeer/stop:power_off_source",
 )
 
