@@ -19,7 +19,7 @@ from transcoder.world import Command, Host, Output, World
 
 DEVICE_BUDGET = 120.0
 """Seconds for the guest to see a device that EC2 calls attached; up to 30 s have been published (dstack PR 4002)."""
-DEVICE_POLL = 0.1
+DEVICE_POLL = 0.05
 SYNC_BUDGET = 720.0
 """Seconds to write back what the page cache holds, and to unmount."""
 FSCK_BUDGET = 3600.0
@@ -79,6 +79,25 @@ class VolumeStep(Step):
             raise Failed(f"{self.instance.name} sees no device for {self.volume.id}", hint="fab status")
         return device
 
+    def appeared(self, world: World) -> BlockDevice:
+        """Wait until the machine sees the volume in its full size. EC2 is asked once: from here on only the machine
+        is late.
+
+        :raises Failed: when it does not within `DEVICE_BUDGET`.
+        """
+        volume = the_attached_volume(world, self.volume.id)
+        found: list[BlockDevice] = []
+
+        def look() -> bool:
+            devices = self.host(world).run(*lsblk.COMMAND, sudo=False)
+            device = guest.find_device(lsblk.parse_lsblk(devices.stdout), volume)
+            if device is not None and device.size == volume.size_gib * guest.GIB:
+                found.append(device)
+            return bool(found)
+
+        world.wait(f"see {self.describe_volume()} on {self.instance.name}", look, DEVICE_BUDGET, every=DEVICE_POLL)
+        return found[0]
+
     def is_mounted_in(self, world: World, seen: Sequence[Output]) -> bool:
         """Tell whether the volume is mounted in its place, by answers to `LIST_MOUNTS` and `LIST_DEVICES`.
 
@@ -116,7 +135,7 @@ class SeeDevice(VolumeStep):
         """Nothing to change: the kernel announces the device."""
 
     def verify(self, world: World) -> None:
-        world.wait(self.title, lambda: self.is_done(world), DEVICE_BUDGET, every=DEVICE_POLL)
+        self.appeared(world)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,8 +155,8 @@ class CheckVolume(VolumeStep):
 
     def do(self, world: World) -> str:
         host = self.host(world)
-        device = self._appeared(world)
-        if device is None:
+        device = self.appeared(world)
+        if self.data.mount in device.mountpoints:
             return "mounted already"
         seen = guest.inspect(host, device)
         verdict = judge(self.volume, seen, self.data, self.node)
@@ -150,27 +169,6 @@ class CheckVolume(VolumeStep):
         if output.exit_code > FSCK_REPAIRED:
             raise self._damaged(device, f"e2fsck ended with {output.exit_code}: {found[-800:]}")
         return f"e2fsck: {found}"
-
-    def _appeared(self, world: World) -> BlockDevice | None:
-        """Wait until the machine sees the volume in its full size; None when something is mounted in its place.
-
-        EC2 is asked once: from here on only the machine is late.
-        """
-        volume = the_attached_volume(world, self.volume.id)
-        found: list[BlockDevice | None] = []
-
-        def appeared() -> bool:
-            mounts, devices = self.host(world).run_all(guest.LIST_MOUNTS, guest.LIST_DEVICES, sudo=False)
-            device = guest.find_device(lsblk.parse_lsblk(devices.stdout), volume)
-            if any(mount.target == self.data.mount for mount in guest.read_mounts(mounts)):
-                found.append(None)
-            elif device is not None and device.size == volume.size_gib * guest.GIB:
-                found.append(device)
-            return bool(found)
-
-        title = f"see {self.describe_volume()} on {self.instance.name}"
-        world.wait(title, appeared, DEVICE_BUDGET, every=DEVICE_POLL)
-        return found[0]
 
     def _tell_damage(self, host: Host, seen: guest.Inspection) -> None:
         """Say so when a volume with our label has no marker because its file system is broken: nothing is written.

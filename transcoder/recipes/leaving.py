@@ -11,7 +11,7 @@ from transcoder.actions.cloud import StopInstance, Tag
 from transcoder.actions.guest import HoldUnits, WaitClock, WarmUp, is_right
 from transcoder.actions.services import StopUnit, stop_budget
 from transcoder.actions.volume import Unmount
-from transcoder.layout import VOLUMES, DataVolume
+from transcoder.layout import GETH, LIVEPEER, VOLUMES, DataVolume
 from transcoder.model import Instance, Volume
 from transcoder.recipes.node import NodeFacts
 from transcoder.recipes.obstacles import is_at, needs_source
@@ -142,8 +142,24 @@ def quiet(observed: Observed, data: DataVolume, ready: tuple[str, ...]) -> list[
     stopped = skip_if(state.active in ("inactive", "failed") and state.main_pid == 0)
     return [
         StopUnit(lane=data.role, instance=source, unit=unit, budget=budget, skip=stopped, after=ready),
-        Unmount(lane=data.role, instance=source, data=data, skip=skip_if(not seen.mounted(data.mount))),
+        Unmount(
+            lane=data.role,
+            instance=source,
+            data=data,
+            skip=skip_if(not seen.mounted(data.mount)),
+            after=_turn(observed, data, source),
+        ),
     ]
+
+
+def _turn(observed: Observed, data: DataVolume, source: Instance) -> tuple[str, ...]:
+    """Return what must have ended before a volume is unmounted.
+
+    geth's lane is the longer one, since it has to be in sync at the target: a source with few processors does its
+    work first.
+    """
+    geth_leaves = is_at(observed.node.volume(GETH), source)
+    return (f"{GETH.role}/{Unmount.verb}",) if data is LIVEPEER and geth_leaves else ()
 
 
 def last_at_source(lane: list[Step]) -> str:

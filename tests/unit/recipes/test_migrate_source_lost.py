@@ -102,16 +102,21 @@ def test_a_volume_that_ec2_does_not_let_go_of_is_forced_only_when_it_is_named() 
     sim.assert_nothing_lost()
 
 
-def test_a_source_that_falls_silent_half_way_is_told_with_the_way_on() -> None:
+def test_a_source_that_falls_silent_half_way_is_told_with_the_way_on(monkeypatch: pytest.MonkeyPatch) -> None:
     sim = Simulation()
     sim.node()
     sim.instance("tc001-b")
     source = sim.machine(NODE)
-    sim.clock.listen(lambda: setattr(source.faults, "powered_off", bool(source.held)))
+    stop = source.stop
+
+    def stop_and_die(unit: str) -> None:
+        stop(unit)
+        source.faults.powered_off = True
+
+    monkeypatch.setattr(source, "stop", stop_and_die)
     with pytest.raises(Unreachable) as caught:
         go(sim)
     assert "the same command with --source-lost" in caught.value.hint
-    sim.clock.listen(lambda: setattr(source.faults, "powered_off", True))
     go(sim, source_lost=True)
     sim.assert_served_by("tc001-b")
     sim.assert_nothing_lost()
