@@ -46,7 +46,7 @@ class Guest:
 @dataclass(frozen=True)
 class Inspection:
     """What a volume holds. ``signatures`` of file systems and partition tables; ``zero_ends``: its first and last
-    MiB are all zero; ``entries``: names in the root of its ext file system."""
+    MiB are all zero; ``entries``: names in the root of its ext file system, of one with a marker that alone."""
 
     device: BlockDevice
     signatures: tuple[str, ...]
@@ -117,16 +117,15 @@ def inspect(host: Host, device: BlockDevice) -> Inspection:
     """
     # debugfs ends with 1 where there is no ext file system, and with 0 for a file that is not there: what it says
     # counts only where the others have found one.
-    probe, root, marked = host.run_all(
+    probe, marked = host.run_all(
         Command(blkid.command(device.path), ok=(0, 2, blkid.AMBIVALENT)),
-        Command(("debugfs", "-R", "ls -p /", device.path), ok=(0, 1)),
         Command(("debugfs", "-R", f"cat /{layout.MARKER}", device.path), ok=(0, 1)),
     )
     found = blkid.parse_blkid(probe.stdout, exit_code=probe.exit_code)
     table = found.type if isinstance(found, blkid.PartitionTable) else ""
     fstype = found.type if isinstance(found, blkid.FileSystem) else ""
     label = found.label if isinstance(found, blkid.FileSystem) else ""
-    text, problem, entries = _read_root(root.stdout, marked.stdout) if fstype.startswith("ext") else (None, "", ())
+    text, problem, entries = _read_root(host, device, marked.stdout) if fstype.startswith("ext") else (None, "", ())
     # A marker proves what it is; whatever has none is looked at with a second pair of eyes.
     signatures = () if text else wipefs.parse_wipefs(host.run(*wipefs.command(device.path)).stdout)
     names = tuple(dict.fromkeys([*([fstype] if fstype else []), *(s.type for s in signatures)]))
@@ -145,16 +144,23 @@ def _zero_ends(host: Host, device: BlockDevice) -> bool:
     return codes == [0, 0]
 
 
-def _read_root(names: str, text: str) -> tuple[Marker | None, str, tuple[str, ...]]:
-    """Return the marker and the names at the root of an ext file system, as debugfs has printed them."""
+def _read_root(host: Host, device: BlockDevice, text: str) -> tuple[Marker | None, str, tuple[str, ...]]:
+    """Return the marker of an ext file system, what is wrong with it, and the names beside it where that matters.
+
+    :param text: what debugfs has printed of the marker's file; nothing where there is none.
+    """
+    problem = ""
+    if text:
+        try:
+            return marker.parse_marker(text.encode()), "", (layout.MARKER,)
+        except Failed as error:
+            problem = error.message
+    names = host.run("debugfs", "-R", "ls -p /", device.path, ok=(0, 1)).stdout
     # A line of `ls -p` is /inode/mode/uid/gid/name/size/.
     entries = tuple(line.split("/")[5] for line in names.splitlines() if line.count("/") >= 6)
-    if layout.MARKER not in entries:
-        return None, "", entries
-    try:
-        return marker.parse_marker(text.encode()), "", entries
-    except Failed as error:
-        return None, error.message, entries
+    if not problem and layout.MARKER in entries:
+        problem = "the marker is empty"
+    return None, problem, entries
 
 
 def read_marker(host: Host, volume: DataVolume) -> Marker | None:

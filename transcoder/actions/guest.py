@@ -13,7 +13,7 @@ from transcoder.model import Instance
 from transcoder.step import Step
 from transcoder.world import Command, Host, Output, World
 
-GUEST_POLL = 0.2
+GUEST_POLL = 0.1
 """Seconds between looks at a machine that is about to see or to serve something: it is the operator's own machine,
 and no quota of EC2's is used up."""
 CLOCK_BUDGET, WARM_BUDGET = 120.0, 600.0
