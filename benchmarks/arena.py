@@ -100,7 +100,7 @@ class Arena:
         if self.facts().carrier is None:
             self.succeed("invoke", "launch", "--node", self.node, "--yes", "--json")
         self._ensure_healthy()
-        self.account = livepeer_address(self.host(self.carrier()))
+        self.account = livepeer_address(self.host(self.carrier()), self.settings)
         return was_up
 
     def _ensure_healthy(self) -> None:

@@ -66,7 +66,7 @@ def _on_machine(arena: Arena, before: Before, target: Instance) -> Iterator[str]
     for shown in (look.mounted_by_label(host), look.services_are(host, "active")):
         if not shown.as_claimed:
             yield shown.text.replace("\n", "; ")
-    account = livepeer_address(host)
+    account = livepeer_address(host, arena.settings)
     if account.lower() != arena.account.lower():
         yield f"livepeer answers as {account or 'nobody'} instead of {arena.account}"
     if dict(look.identity(host)) != before.identity:

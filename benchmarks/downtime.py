@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 from lab import commands
 from lab.rehearsal.watch import INTERVAL, Downtime
+from transcoder.catalog.livepeer import OLDEST
+from transcoder.catalog.livepeer_api import api
 from transcoder.errors import Failed
-from transcoder.facts import livepeer_api
 from transcoder.settings import Settings
 
 DEFINITION = (
@@ -30,7 +31,7 @@ said = None
 while not select.select([sys.stdin], [], [], {INTERVAL})[0]:
     connection = http.client.HTTPConnection("127.0.0.1", 8935, timeout=2)
     try:
-        connection.request("GET", "{livepeer_api.ETH_ADDR}")
+        connection.request("GET", "{api(OLDEST).address}")
         answer = connection.getresponse()
         now = answer.read().decode("utf-8", "replace").strip() if answer.status == 200 else ""
     except (OSError, http.client.HTTPException):

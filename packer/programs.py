@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from transcoder import layout
 from transcoder.catalog import geth, geth_keys, gpu, livepeer, refusals
 from transcoder.catalog.choice import PRIVATE_OPTIONS, Choice, GethChoice, LivepeerChoice
 from transcoder.catalog.geth_config import geth_tables
 from transcoder.catalog.history import at, numbers
 from transcoder.catalog.options import announcement, livepeer_arguments
 from transcoder.errors import Refused
-from transcoder.layout import DataVolume
 from transcoder.settings import Settings
 
 
@@ -57,11 +55,6 @@ def check_programs(settings: Settings) -> None:
 def notes(settings: Settings) -> tuple[str, ...]:
     """Return what an operator should know of programs that `check_programs` lets pass."""
     return refusals.notes(choice_of(settings))
-
-
-def baked_volumes(settings: Settings) -> tuple[DataVolume, ...]:
-    """Return the volumes that an image is for: without a geth only livepeer's, with its units and its user."""
-    return layout.VOLUMES if settings.geth.enabled else (layout.LIVEPEER,)
 
 
 def gpu_packages(settings: Settings) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from packer.programs import baked_volumes, gpu_packages
+from packer.programs import gpu_packages
+from transcoder import shape
 from transcoder.errors import Refused
 from transcoder.settings import Settings
 
@@ -15,6 +16,8 @@ SCRIPTS = Path(__file__).parent / "provision"
 PACKAGES = ("ca-certificates", "chrony", "curl", "e2fsprogs", "lsof", "psmisc", "python3")
 """Beside ``image.extra_packages``. python3 is for the checks in /usr/local/lib/transcoder."""
 ROOTFS, BINARIES = "rootfs.tar", "binaries.tar"
+KEY_PACKAGES = ("openssl", "python3-pycryptodome")
+"""What makes the node's key where no geth can (``new-account``)."""
 APT_BUDGET_SECONDS = 600
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+:~-]+)?")
 
@@ -44,10 +47,10 @@ def image_steps(settings: Settings, rootfs_sha256: str, binaries_sha256: str) ->
 
     :raises Refused: when a package of the settings has no package's name.
     """
-    volumes = baked_volumes(settings)
+    volumes = shape.data_volumes(settings)
     users = " ".join(f"{volume.service.user}:{volume.service.id}" for volume in volumes)
     mounts = " ".join(volume.mount for volume in volumes)
-    units = " ".join(unit_names(settings))
+    units = " ".join(shape.units(settings))
     rootfs, binaries = f"/tmp/transcoder-{ROOTFS}", f"/tmp/transcoder-{BINARIES}"  # noqa: S108  on the build machine
     geth = settings.geth.version.removeprefix("v") if settings.geth.enabled else ""
     versions = {"GETH_VERSION": geth, "LIVEPEER_VERSION": settings.livepeer.version.removeprefix("v")}
@@ -65,20 +68,16 @@ def image_steps(settings: Settings, rootfs_sha256: str, binaries_sha256: str) ->
     )
 
 
-def unit_names(settings: Settings) -> tuple[str, ...]:
-    """Return the units of the image: each volume's mount and what runs on it."""
-    return tuple(unit for volume in baked_volumes(settings) for unit in (volume.mount_unit, volume.service.unit))
-
-
 def package_names(settings: Settings) -> tuple[str, ...]:
-    """Return the names of the packages to install, sorted: the recipe's, those of a GPU, the environment's.
+    """Return the names of the packages to install, sorted: the recipe's, those of a GPU or of a key, the environment's.
 
     :raises Refused: for a name that is none: it would become a part of a shell command.
     """
     bad = [name for name in settings.image.extra_packages if not _PACKAGE.fullmatch(name)]
     if bad:
         raise Refused("image.extra_packages has names that no package can have", reasons=[repr(name) for name in bad])
-    return tuple(sorted({*PACKAGES, *gpu_packages(settings), *settings.image.extra_packages}))
+    key = () if shape.has_geth(settings) else KEY_PACKAGES
+    return tuple(sorted({*PACKAGES, *key, *gpu_packages(settings), *settings.image.extra_packages}))
 
 
 def describe_steps(steps: tuple[Step, ...]) -> tuple[str, ...]:

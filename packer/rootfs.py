@@ -12,15 +12,17 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
-from packer.programs import baked_volumes, template_values
+from packer.programs import template_values
 from packer.tarball import File
-from transcoder import layout
+from transcoder import layout, shape
 from transcoder.errors import Refused
 from transcoder.settings import ROOT, Settings
 
 FILES = ROOT / "files" / "rootfs"
 TEMPLATES = ROOT / "templates"
-GETH_CONFIGURATION = "etc/geth/geth.toml"
+WITH_GETH = {"etc/geth/geth.toml", "usr/local/lib/transcoder/wait-for-geth"}
+WITHOUT_GETH = {"usr/local/lib/transcoder/new-account"}
+"""With a geth that one makes the key."""
 
 
 def render_rootfs(settings: Settings, files: Path = FILES, templates: Path = TEMPLATES) -> dict[str, File]:
@@ -43,10 +45,10 @@ def render_rootfs(settings: Settings, files: Path = FILES, templates: Path = TEM
 
 def _left_out(settings: Settings) -> set[str]:
     """Return the files of what this image is not for."""
-    absent = [volume for volume in layout.VOLUMES if volume not in baked_volumes(settings)]
+    absent = [volume for volume in layout.VOLUMES if volume not in shape.data_volumes(settings)]
     units = [unit for volume in absent for unit in (volume.mount_unit, volume.service.unit)]
-    configuration = {GETH_CONFIGURATION} if layout.GETH in absent else set()
-    return {f"etc/systemd/system/{unit}" for unit in units} | configuration
+    others = WITHOUT_GETH if shape.has_geth(settings) else WITH_GETH
+    return {f"etc/systemd/system/{unit}" for unit in units} | others
 
 
 def context(settings: Settings) -> dict[str, Any]:

@@ -107,7 +107,6 @@ def perform(
     """
     from transcoder import operate, report
 
-    _refuse_without_geth(opened.settings)
     policies = {policy.value: policy for policy in operate.OnError}
     if on_error not in policies:
         raise Refused(f"--on-error {on_error!r} is not one of {', '.join(policies)}", hint="see `fab --help migrate`")
@@ -120,12 +119,3 @@ def perform(
     agreed = report.TerminalConsole(yes=True, json_output=json)
     outcomes += [operate.operate(operation, opened, agreed) for operation in operations[1:]]
     report.print_outcomes(outcomes, dry_run=False, json_output=json)
-
-
-def _refuse_without_geth(loaded: Settings) -> None:
-    if not loaded.geth.enabled:
-        raise Refused(
-            f"environment {loaded.name!r} has no geth: its image can be baked, but a node with one data volume cannot "
-            "be launched or moved yet",
-            hint="invoke bake-ami, or an environment with geth.enabled = true",
-        )

@@ -29,10 +29,19 @@ def incompatible(written_by: Release, image: Release) -> tuple[str, ...]:
         )
     if image.livepeer < written_by.livepeer and before == after:
         reasons.append(f"livepeer would go back from {shown(written_by.livepeer)} to {shown(image.livepeer)}")
-    if image.geth < written_by.geth:
-        reasons.append(
-            f"geth would go back from {shown(written_by.geth)} to {shown(image.geth)}: its chain data do not"
-        )
+    reasons += _geth_reasons(written_by.geth, image.geth)
     if written_by.network and image.network and written_by.network != image.network:
         reasons.append(f"the image is for the network {image.network}, the data are of {written_by.network}")
     return tuple(reasons)
+
+
+def _geth_reasons(before: Version | None, after: Version | None) -> list[str]:
+    if before is None and after is None:
+        return []
+    if after is None:
+        return ["the image has no geth, and the node has one: its livepeer would look for the chain elsewhere"]
+    if before is None:
+        return ["the image has a geth, and the node has none: its livepeer would look for the chain elsewhere"]
+    if after < before:
+        return [f"geth would go back from {shown(before)} to {shown(after)}: its chain data do not"]
+    return []

@@ -18,6 +18,7 @@ reboot forgets it, and then the machine that has the volume runs the node."""
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 UNITS = tuple(unit for volume in layout.VOLUMES for unit in (volume.mount_unit, volume.service.unit))
+"""Looked at on every machine, also where a node has no geth: systemd calls what is not there ``not-found``."""
 
 
 @dataclass(frozen=True)

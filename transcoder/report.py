@@ -153,12 +153,15 @@ def _status_table(status: NodeStatus) -> Table:
         "instance", f"{instance.name} {instance.id} {instance.state} {instance.private_ip}" if instance else "-"
     )
     table.add_row("Elastic IP", f"{address.public_ip} at {address.instance_id or 'no instance'}" if address else "-")
-    for data in layout.VOLUMES:
+    for data in status.node.parts:
         table.add_row(*_volume_row(status, data))
-    for data in layout.VOLUMES:
+    for data in status.node.parts:
         table.add_row(*_service_row(status, data))
     if machine and machine.chain:
         table.add_row("chain", f"block {machine.chain.head}, {machine.chain.peers} peers")
+    if machine and machine.round:
+        state = "initialized" if machine.round.initialized else "not initialized"
+        table.add_row("round", f"{machine.round.current}, {state}; last reward in {machine.round.last_reward}")
     if machine and machine.marker:
         table.add_row("account", machine.marker.address or "none yet")
     return table

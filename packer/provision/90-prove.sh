@@ -49,6 +49,10 @@ if [ -n "$GETH_VERSION" ]; then
     says "$GETH_VERSION" geth /usr/local/bin/geth version
     says DataDir geth /usr/local/bin/geth --config /etc/geth/geth.toml --datadir "$scratch/geth/data" dumpconfig
 fi
+if [ -z "$GETH_VERSION" ]; then
+    # A key that is thrown away: its packages are there, and what it writes can be read again.
+    says 0x livepeer /usr/local/lib/transcoder/new-account "$scratch/livepeer/keystore"
+fi
 if [ ! -x /usr/local/bin/livepeer_cli ]; then found "no /usr/local/bin/livepeer_cli"; fi
 
 # --- without its volume a service refuses, with the reason (78 is what the unit does not restart after) ---

@@ -90,7 +90,7 @@ def _unstick_attaching(sim: Simulation) -> None:
 
 
 def _stick_detaching(sim: Simulation) -> None:
-    sim.cloud.faults.stuck_detaching |= {sim.of(data).id for data in VOLUMES}
+    sim.cloud.faults.stuck_detaching |= {sim.of(data).id for data in sim.parts}
 
 
 def _unstick_detaching(sim: Simulation) -> None:
@@ -147,9 +147,12 @@ FAULTS: dict[str, Fault] = {
     "corrupt_filesystem": Fault(_corrupt, _repair),
     "clock_skew": _on_machine(False, clock_offset=90.0),
     "slow_stop": _on_machine(True, geth_stop_takes=170.0),
+    "rpc_away": _on_machine(False, rpc_is_away=True),
     "no_peers": _on_machine(False, geth_finds_no_peers=True),
 }
 """What can break in the world, by name."""
+OF_GETH, OF_RPC = ("no_peers", "slow_stop"), ("rpc_away",)
+"""What means nothing to a node without a geth, and to one with it."""
 
 LINES = ("killed", "no_answer")
 """What can happen to the act itself: the process dies, or the act fails with no answer; before or after its effect."""

@@ -99,6 +99,8 @@ class Faults:
     """No power, and EC2 goes on saying ``running``. Set back, it boots."""
     without_our_units: bool = False
     geth_finds_no_peers: bool = False
+    rpc_is_away: bool = False
+    """The hosted RPC of a node without a geth does not answer."""
     chain_behind: float = 0.0
     """Seconds by which geth's head is too old."""
     runs_as: str = ""
@@ -113,5 +115,7 @@ class Faults:
     """chronyd follows nobody."""
     full: set[str] = field(default_factory=set)
     """Mount points of disks on which no write succeeds."""
+    lacks: set[str] = field(default_factory=set)
+    """Programs that its image does not have."""
     geth_stop_takes: float = 0.0
     """Seconds of simulated time that geth takes to stop."""

@@ -13,7 +13,8 @@ from tests.simulated.looks import Answer, Args, entry_at, path_on_disk
 from tests.simulated.machine import Machine
 from transcoder.errors import Failed, Unreachable
 from transcoder.guest import HOLD_DIRECTORY
-from transcoder.layout import KEYSTORE, LIVEPEER
+from transcoder.layout import GETH, KEYSTORE, LIVEPEER
+from transcoder.recipes.create_key import NEW_ACCOUNT
 from transcoder.world import Command as WorldCommand
 from transcoder.world import Output, command_line
 
@@ -21,9 +22,9 @@ LOOKS = {
     **{"lsblk": looks.run_lsblk, "findmnt": looks.run_findmnt, "blkid": looks.run_blkid, "wipefs": looks.run_wipefs},
     **{"cmp": looks.run_cmp, "debugfs": looks.run_debugfs, "ls": looks.run_ls, "stat": looks.run_stat},
     **{"find": looks.run_find, "cat": looks.run_cat, "journalctl": looks.run_journalctl},
-    **{"chronyc": looks.run_chronyc, "date": looks.run_date},
+    **{"chronyc": looks.run_chronyc, "date": looks.run_date, "python3": looks.run_python3},
 }
-ANYBODY = frozenset({"lsblk", "findmnt", "ls", "curl", "chronyc", "date"})
+ANYBODY = frozenset({"lsblk", "findmnt", "ls", "curl", "chronyc", "date", "python3"})
 """Programs that need no root. ``systemctl`` needs none to show."""
 
 
@@ -229,11 +230,13 @@ class SimulatedHost:
     # the key
 
     def _run_runuser(self, argv: Args, stdin: str) -> Answer:
-        """geth makes an account as the service user, with an empty passphrase."""
+        """geth, or `new-account` where there is none, makes an account as the service user, with no passphrase."""
         datadir = KEYSTORE.removesuffix("/keystore")
         own = ("runuser", "-u", LIVEPEER.service.user, "--", "env", f"HOME={datadir}")
         geth = ("/usr/local/bin/geth", "--datadir", datadir, "--lightkdf", "account", "new", "--password", "/dev/null")
-        assert argv == (*own, *geth), argv
+        assert argv == (*own, *(geth if GETH in self._machine.parts else (NEW_ACCOUNT, KEYSTORE))), argv
+        if argv[len(own)] in self._machine.faults.lacks:
+            return 127, f"runuser: failed to execute {argv[len(own)]}: No such file or directory\n"
         entry, found = entry_at(self._machine, datadir), path_on_disk(self._machine, datadir)
         assert entry is not None, f"{datadir} does not exist"
         assert found is not None, "it is on no volume"

@@ -9,7 +9,10 @@ from tests.simulated.clock import START
 from tests.simulated.disk import Disk, Entry, FileSystem
 from tests.simulated.machine import BLOCK_TIME, GETH_ANSWERS, GETH_PEERS, LIVEPEER_ANSWERS, Machine, Unit
 from tests.unit.facts.recorded import recorded
-from transcoder.actions.services import GETH_RPC, LIVEPEER_API
+from transcoder import shape
+from transcoder.actions.services import GETH_RPC
+from transcoder.catalog.history import numbers
+from transcoder.catalog.livepeer_api import Api
 from transcoder.facts import blkid, chronyc, findmnt, geth_rpc, keystore, livepeer_api, lsblk, systemctl, wipefs
 from transcoder.guest import HOLD_DIRECTORY, MIB
 from transcoder.layout import GETH, LIVEPEER, VOLUMES
@@ -194,7 +197,8 @@ def show_units(machine: Machine, argv: Args) -> Answer:
 
 
 def _shown(machine: Machine, name: str) -> str:
-    load = "not-found" if machine.faults.without_our_units else "loaded"
+    own = {unit for data in machine.parts for unit in (data.mount_unit, data.service.unit)}
+    load = "not-found" if machine.faults.without_our_units or name not in own else "loaded"
     for data in VOLUMES:
         if name == data.mount_unit:
             state = ("active", "mounted") if data.mount in machine.mounts else ("inactive", "dead")
@@ -220,23 +224,39 @@ def run_curl(machine: Machine, argv: Args, stdin: str) -> Answer:
         assert geth_rpc.BODY in argv
         running = machine.since_start(GETH)
         return (0, _chain(machine, running)) if running >= GETH_ANSWERS else (7, "")
-    bodies = _livepeer_bodies(machine)
-    path = argv[-1].removeprefix(LIVEPEER_API)
-    assert argv == livepeer_api.command(path, LIVEPEER_API), argv
+    api = _api(machine)
+    path, bodies = argv[-1].removeprefix(api.base), _livepeer_bodies(machine, api)
+    assert argv == livepeer_api.command(path, api.base), argv
     assert path in bodies, f"not a question that the library may ask livepeer: {path}"
-    running = machine.since_start(LIVEPEER)
-    return (0, bodies[path]) if running >= LIVEPEER_ANSWERS else (7, "")
+    if machine.faults.rpc_is_away and path != api.address:
+        return 22, ""
+    return (0, bodies[path]) if machine.since_start(LIVEPEER) >= LIVEPEER_ANSWERS else (7, "")
 
 
-def _livepeer_bodies(machine: Machine) -> dict[str, str]:
-    """What livepeer 0.2.4 answers, by path."""
-    rounds = machine.rounds
+def run_python3(machine: Machine, argv: Args) -> Answer:
+    """Python reads a round that is told in bytes."""
+    api = _api(machine)
+    number, *_ = livepeer_api.round_commands(api)
+    assert argv == number, argv
+    if machine.faults.rpc_is_away or machine.since_start(LIVEPEER) < LIVEPEER_ANSWERS:
+        return 1, ""
+    return 0, f"{machine.rounds.current}\n"
+
+
+def _api(machine: Machine) -> Api:
+    return shape.api_of(numbers(machine.programs.get("livepeer", "0.2.4")))
+
+
+def _livepeer_bodies(machine: Machine, api: Api) -> dict[str, str]:
+    """What livepeer answers, by path; a round in bytes is no text."""
+    rounds, where = machine.rounds, api.own_record
     own = {"Address": machine.account, "LastRewardRound": rounds.last_reward, "Active": rounds.active}
+    record = {**own, "DelegatedStake": 5 * 10**20, "Status": "Registered"}
     return {
-        livepeer_api.ETH_ADDR: machine.account,
-        "/currentRound": str(rounds.current),
-        "/roundInitialized": str(rounds.initialized).lower(),
-        "/transcoderInfo": json.dumps({**own, "DelegatedStake": 5 * 10**20, "Status": "Registered"}),
+        api.address: machine.account,
+        **({api.current_round: str(rounds.current)} if api.round_form == "decimal" else {}),
+        api.round_initialized: str(rounds.initialized).lower(),
+        where.route: json.dumps({where.key: record, "PriceInfo": "1200"} if where.key else record),
     }
 
 

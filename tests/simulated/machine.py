@@ -69,6 +69,8 @@ class Machine:
     rounds: Rounds = field(default_factory=Rounds)
     programs: dict[str, str] = field(default_factory=lambda: {"geth": "1.8.27", "livepeer": "0.2.4"})
     """The versions that the image was baked with; none of ours when empty."""
+    parts: tuple[DataVolume, ...] = VOLUMES
+    """The volumes that the image has units for."""
     _pids: itertools.count[int] = field(default_factory=lambda: itertools.count(1000))
 
     # what it is
@@ -147,7 +149,7 @@ class Machine:
 
     def shut_down(self) -> None:
         """End in order, as at a stop through EC2: services first, then everything is unmounted."""
-        for data in VOLUMES:
+        for data in self.parts:
             self.stop(data.mount_unit)
 
     def _forget_devices(self) -> None:
@@ -183,7 +185,7 @@ class Machine:
 
     def _announce(self, disk: Disk) -> None:
         """udev has seen a disk: the mount units are wanted by the device with their label."""
-        for data in VOLUMES:
+        for data in self.parts:
             if disk.filesystem is not None and disk.filesystem.label == data.label:
                 self.start(data.mount_unit)
 
@@ -193,7 +195,7 @@ class Machine:
             self._announce(self.cloud.disks[volume_id])
 
     def _retry_livepeer(self) -> None:
-        if self.unit(LIVEPEER.service.unit).sub == "auto-restart" and self.unit(GETH.service.unit).active == "active":
+        if self.unit(LIVEPEER.service.unit).sub == "auto-restart" and self._chain_answers():
             self.start(LIVEPEER.service.unit)
 
     def _check_writer(self) -> None:
@@ -235,7 +237,7 @@ class Machine:
         """Start a unit; return why it failed, or an empty text. A condition that is not met is no failure."""
         if name in self.held:
             return ""
-        for data in VOLUMES:
+        for data in self.parts:
             if name == data.mount_unit:
                 return self._mount(data)
             if name == data.service.unit:
@@ -266,7 +268,7 @@ class Machine:
             return problem
         if data is LIVEPEER and not self._chain_is_there():
             unit.active, unit.sub = "activating", "auto-restart"
-            return "not yet: geth does not answer"
+            return "not yet: the chain does not answer"
         unit.active, unit.sub, unit.result = "active", "running", "success"
         unit.pid, unit.since = next(self._pids), self.clock.monotonic()
         if data is LIVEPEER:
@@ -275,8 +277,13 @@ class Machine:
         return ""
 
     def _chain_is_there(self) -> bool:
-        self.start(GETH.service.unit)  # Wants=geth.service
-        return self.unit(GETH.service.unit).active == "active"
+        if GETH in self.parts:
+            self.start(GETH.service.unit)  # Wants=geth.service
+        return self._chain_answers()
+
+    def _chain_answers(self) -> bool:
+        """Whether what livepeer reads its chain through is there: the machine's geth, or somebody else's RPC."""
+        return self.unit(GETH.service.unit).active == "active" if GETH in self.parts else not self.faults.rpc_is_away
 
     def _fail(self, data: DataVolume, problem: str) -> None:
         unit = self.unit(data.service.unit)
@@ -318,7 +325,7 @@ class Machine:
 
     def stop(self, name: str) -> None:
         """Stop a unit; a mount stops its service first (BindsTo)."""
-        for data in VOLUMES:
+        for data in self.parts:
             if name in (data.mount_unit, data.service.unit):
                 self._stop_service(data)
             if name == data.mount_unit and data.mount in self.mounts:

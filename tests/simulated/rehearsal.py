@@ -12,10 +12,10 @@ from tests.simulated.ec2 import ACTIONS
 from tests.simulated.lanes import Lanes, Order, ordered
 from tests.simulated.machine import BOOTED_AFTER
 from tests.simulated.process import Act, reached_through
-from tests.simulated.world import NODE, OTHER_ZONE, ZONE, Console, Simulation
+from tests.simulated.world import NODE, OTHER_ZONE, ZONE, Console, Simulation, settings, without_geth
 from transcoder import operate, tags
 from transcoder.errors import Refused, TranscoderError
-from transcoder.layout import LIVEPEER, VOLUMES
+from transcoder.layout import LIVEPEER
 from transcoder.operate import OnError
 from transcoder.recipes import migrate, status
 
@@ -42,6 +42,8 @@ class Scenario:
     on_error: OnError = OnError.STOP
     across: bool = False
     """The target is in another zone."""
+    hosted: bool = False
+    """The node has no geth."""
 
 
 class Rehearsal:
@@ -49,9 +51,9 @@ class Rehearsal:
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
-        self.sim = Simulation(nitro=scenario.nitro)
+        self.sim = Simulation(without_geth() if scenario.hosted else settings(), nitro=scenario.nitro)
         self.source = self.sim.node().id
-        self.volumes = {data.role: self.sim.of(data).id for data in VOLUMES}
+        self.volumes = {data.role: self.sim.of(data).id for data in self.sim.parts}
         self.unchecked = self._unchecked_mounts()
         if scenario.to == TARGET:
             self.sim.instance(TARGET, zone=OTHER_ZONE if scenario.across else ZONE)

@@ -14,8 +14,8 @@ from tests.simulated.disk import KEY, Disk, blank, ours
 from tests.simulated.host import Command, SimulatedHost
 from tests.simulated.machine import BOOTED_AFTER, Machine, Rounds
 from tests.simulated.watcher import Watcher
-from transcoder import operate, tags
-from transcoder.layout import GETH, LIVEPEER, VOLUMES, DataVolume
+from transcoder import operate, shape, tags
+from transcoder.layout import LIVEPEER, DataVolume
 from transcoder.model import Image, Instance, Volume
 from transcoder.operate import Operation, Outcome
 from transcoder.settings import Settings
@@ -51,6 +51,13 @@ def settings(name: str = ENVIRONMENT, **tables: dict[str, Any]) -> Settings:
     for table, values in tables.items():
         raw[table] = {**raw.get(table, {}), **values}
     return Settings.model_validate(raw)
+
+
+def without_geth(name: str = ENVIRONMENT, **tables: dict[str, Any]) -> Settings:
+    """Return an environment whose nodes read Arbitrum through a hosted RPC; its round is told in bytes (v0.6.0)."""
+    hosted = {"version": "v0.6.0", "network": "arbitrum-one-mainnet", "eth_url": "https://arb1.arbitrum.io/rpc"}
+    livepeer = {**hosted, **tables.get("livepeer", {})}
+    return settings(name, **{"geth": {"enabled": False}, **tables, "livepeer": livepeer})
 
 
 class SimulatedHosts:
@@ -139,6 +146,11 @@ class Simulation:
         self.watcher.deletes(volume_id, max(left, default=0))
 
     @property
+    def parts(self) -> tuple[DataVolume, ...]:
+        """What a node of this environment consists of."""
+        return shape.data_volumes(self.settings)
+
+    @property
     def world(self) -> World:
         """The world as a recipe gets it."""
         return World(self.settings, self.cloud, self.hosts, self.clock)
@@ -173,7 +185,8 @@ class Simulation:
     def node(self, name: str = NODE, *, address: str = KEY) -> Instance:
         """Return an instance that carries a running node with its key and its Elastic IP."""
         instance = self.instance(name, {tags.NODE: NODE, tags.ROLE: "node"})
-        for data, device in ((GETH, "/dev/sdh"), (LIVEPEER, "/dev/sdg")):
+        for data in reversed(self.parts):
+            device = shape.volume_settings(self.settings, data).device
             known = {tags.ADDRESS: address} if address and data is LIVEPEER else {}
             self.plug(self.volume(ours(data, NODE, address), data, known), instance, device)
         elastic = self.cloud.allocate_address({tags.ENVIRONMENT: self.settings.name, tags.NODE: NODE})
@@ -225,7 +238,7 @@ class Simulation:
     def assert_served_by(self, name: str) -> None:
         """The node's volumes, its address and its running services are at this machine; nothing is held there."""
         machine, instance = self.machine(name), next(i for i in self.cloud.machines.values() if i.name == name)
-        for data in VOLUMES:
+        for data in self.parts:
             assert self.of(data).attached_to(instance.id)
             assert machine.unit(data.service.unit).active == "active"
         assert machine.account == KEY
@@ -244,7 +257,17 @@ class _Machines(dict[str, Machine]):
 
     def __missing__(self, instance_id: str) -> Machine:
         sim = self._simulation
-        self[instance_id] = Machine(instance_id, sim.cloud, sim.clock, sim.watcher, sim.nitro, rounds=sim.rounds)
+        programs = {data.role: str(getattr(sim.settings, data.role).version) for data in sim.parts}
+        self[instance_id] = Machine(
+            instance_id,
+            sim.cloud,
+            sim.clock,
+            sim.watcher,
+            sim.nitro,
+            rounds=sim.rounds,
+            programs=programs,
+            parts=sim.parts,
+        )
         return self[instance_id]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,16 +123,3 @@ def test_operations_that_follow_from_each_other_print_one_json_document(capsys: 
     assert read["plan"]["title"].startswith("detach")
     assert len(read["results"]) > 1
     sim.assert_served_by(NODE)
-
-
-@pytest.mark.parametrize("dry_run", [True, False])
-def test_an_environment_without_geth_is_refused_before_anything_is_done(dry_run: bool) -> None:
-    sim = Simulation()
-    sim.node()
-    own = sim.world.settings
-    without = own.model_copy(update={"geth": own.geth.model_copy(update={"enabled": False})})
-    operation = detach.operation(detach.Request(NODE))
-
-    with pytest.raises(Refused, match="has no geth"):
-        app.perform(replace(sim.world, settings=without), operation, yes=True, dry_run=dry_run, json=True)
-    assert sim.cloud.mutations == []

@@ -27,6 +27,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("transcoder.shell",),
     ("transcoder.compatibility",),
     ("transcoder.world",),
+    ("transcoder.shape",),
     ("transcoder.settings", "transcoder.facts", "transcoder.aws_shapes", "transcoder.aws_errors"),
     ("transcoder.catalog",),
     ("transcoder.model", "transcoder.tags", "transcoder.layout", "transcoder.secret", "transcoder.errors"),

@@ -8,6 +8,7 @@ from transcoder.compatibility import incompatible, layout_of
 from transcoder.facts.release import Release, Version
 
 OLD = Release((1, 8, 27), (0, 2, 4), "mainnet")
+HOSTED = Release(None, (0, 6, 0), "arbitrum-one-mainnet")
 
 
 def test_the_same_image_is_compatible_and_a_newer_geth_is() -> None:
@@ -30,6 +31,15 @@ def test_what_would_lose_the_keys_the_database_or_the_chain_is_told(image: Relea
     reasons = incompatible(OLD, image)
     assert len(reasons) == 1
     assert words in reasons[0]
+
+
+def test_a_geth_is_neither_gained_nor_lost() -> None:
+    assert incompatible(HOSTED, HOSTED) == ()
+    assert incompatible(HOSTED, Release(None, (0, 9, 1), "arbitrum-one-mainnet")) == ()
+    (lost,) = incompatible(OLD, Release(None, (0, 2, 4), "mainnet"))
+    (gained,) = incompatible(HOSTED, Release((1, 8, 27), (0, 6, 0), "arbitrum-one-mainnet"))
+    assert "the image has no geth, and the node has one" in lost
+    assert "the image has a geth, and the node has none" in gained
 
 
 def test_all_reasons_are_told() -> None:

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console as RichConsole
 
 from tests.simulated.disk import by_hand, ours
-from tests.simulated.world import NODE, OTHER_ZONE, WEST, Console, Simulation, perform, settings
+from tests.simulated.world import NODE, OTHER_ZONE, WEST, Console, Simulation, perform, settings, without_geth
 from transcoder import operate, report, tags
 from transcoder.errors import Failed, Refused
 from transcoder.layout import LIVEPEER
@@ -253,6 +253,16 @@ def test_a_status_is_one_screen_with_the_problems_below(capsys: pytest.CaptureFi
     assert "! livepeer-transcoder.service is inactive" in out
     assert "also here: tc001-b (i-2): running, spare" in out
     assert "healthy" not in out
+
+
+def test_a_node_without_a_geth_shows_the_round_and_nothing_of_geth(capsys: pytest.CaptureFixture[str]) -> None:
+    sim = Simulation(without_geth())
+    sim.node()
+    report.print_statuses(status.observe(sim.world), ())
+    said = capsys.readouterr().out
+    assert "1340, initialized; last reward in 1340" in said
+    assert "healthy" in said
+    assert "geth" not in said
 
 
 def test_a_status_is_json_too(capsys: pytest.CaptureFixture[str]) -> None:

@@ -266,10 +266,10 @@ def test_a_machine_tells_its_clock_its_programs_and_the_round() -> None:
     assert tracking.worst_error > 80
     machine.faults.unsynchronised = True
     assert not chronyc.parse_chronyc(host.run(*chronyc.COMMAND, sudo=False).stdout).synchronised
-    machine.programs["livepeer"] = "0.3.2"
-    assert '"version": "0.3.2"' in host.run("cat", "/etc/transcoder/release.json", sudo=False).stdout
+    machine.programs["geth"] = "1.8.13"
+    assert '"version": "1.8.13"' in host.run("cat", "/etc/transcoder/release.json", sudo=False).stdout
     sim.rounds.current = 1341
-    assert host.run(*livepeer_api.command("/currentRound"), sudo=False).stdout == "1341"
+    assert host.run(*livepeer_api.command("/currentRound", "http://127.0.0.1:8935"), sudo=False).stdout == "1341"
 
 
 def test_a_batch_ends_at_the_first_command_that_ends_badly() -> None:

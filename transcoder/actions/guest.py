@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from transcoder import guest
+from transcoder import guest, shape
 from transcoder.errors import Failed, Unreachable
 from transcoder.facts import chronyc
 from transcoder.facts.chronyc import Tracking
@@ -112,8 +112,6 @@ def release_command(units: tuple[str, ...]) -> Command:
     return Command(("rm", "-f", *(f"{guest.HOLD_DIRECTORY}/{unit}" for unit in units)))
 
 
-PROGRAMS = ("/usr/local/bin/geth", "/usr/local/bin/livepeer")
-CHECKS = tuple(f"/usr/local/lib/transcoder/{name}" for name in ("check-volume", "wait-for-geth", "run-livepeer"))
 TOOLS = ("blkid", "wipefs", "debugfs", "e2fsck", "mount")
 
 
@@ -132,9 +130,12 @@ class WarmUp(GuestStep):
         return f"the programs that the move needs are on {self.instance.name}, and in its memory"
 
     def do(self, world: World) -> None:
+        with_geth = shape.has_geth(world.settings)
+        programs = [f"/usr/local/bin/{name}" for name in (*(["geth"] if with_geth else []), "livepeer")]
+        checks = ("check-volume", *(["wait-for-geth"] if with_geth else []), "run-livepeer")
         self.host(world).run_all(
-            Command(("sha256sum", *PROGRAMS)),
-            *(Command((check, "--help")) for check in CHECKS),
+            Command(("sha256sum", *programs)),
+            *(Command((f"/usr/local/lib/transcoder/{check}", "--help")) for check in checks),
             *(Command((tool, "-V")) for tool in TOOLS),
             timeout=WARM_BUDGET,
         )

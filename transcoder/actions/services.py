@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from transcoder import guest, layout
+from transcoder import guest, layout, shape
 from transcoder.actions.guest import GUEST_POLL, GuestStep, release_command
 from transcoder.actions.volume import VolumeStep, is_mounted
 from transcoder.errors import Failed
-from transcoder.facts import geth_rpc, livepeer_api, systemctl
+from transcoder.facts import geth_rpc, livepeer_api, release, systemctl
+from transcoder.facts.livepeer_api import RoundState
 from transcoder.layout import GETH, LIVEPEER, DataVolume
 from transcoder.model import Instance, ServiceState
 from transcoder.settings import Settings
 from transcoder.world import Command, Host, Output, World
 
-LIVEPEER_API = "http://127.0.0.1:8935"
-"""The control API of livepeer 0.2.4: one port with the media server, on loopback (server/webserver.go)."""
 GETH_RPC = "http://127.0.0.1:8545"
 LIVEPEER_STOP_BUDGET = 40.0
 """Seconds; the unit's own TimeoutStopSec is 30. livepeer before v0.8.9 ends 0.5 s after SIGINT and drains nothing."""
@@ -204,9 +203,27 @@ def _chain_state_in(output: Output) -> geth_rpc.ChainState | None:
     return geth_rpc.parse_geth_rpc(output.stdout) if output.exit_code == 0 else None
 
 
-def livepeer_address(host: Host) -> str:
+def livepeer_address(host: Host, settings: Settings) -> str:
     """Ask the machine's livepeer which account it runs as; empty while it does not answer."""
-    return _address_in(host.run(*livepeer_api.command(livepeer_api.ETH_ADDR, LIVEPEER_API), sudo=False, ok=ANY))
+    asked = livepeer_api.address_command(shape.livepeer_api(settings))
+    return _address_in(host.run(*asked, sudo=False, ok=ANY))
+
+
+def livepeer_round(host: Host, settings: Settings) -> RoundState | None:
+    """Ask the machine's livepeer for the round; None where it does not tell, since then nobody can.
+
+    It asks its chain for that, so an answer also says that its chain answers. How it wants to be asked depends on the
+    version of its image, which may be older than the environment's: a migration is how a node comes to a newer one.
+    """
+    told = host.run(*release.COMMAND, sudo=False, ok=(0, 1))
+    runs = release.parse_release(told.stdout).livepeer if told.exit_code == 0 else None
+    api = shape.api_of(runs) if runs else shape.livepeer_api(settings)
+    commands = [Command(asked, ok=ANY) for asked in livepeer_api.round_commands(api)]
+    outputs = host.run_all(*commands, sudo=False)
+    answers = [output.stdout if output.exit_code == 0 else "" for output in outputs]
+    if not all(answer.strip() for answer in answers):
+        return None
+    return livepeer_api.parse_round(api, *answers)
 
 
 def _address_in(output: Output) -> str:
@@ -235,7 +252,7 @@ class WaitLivepeerHealthy(GuestStep):
 
     def _healthy(self, world: World) -> bool:
         said, shown = self.host(world).run_all(
-            Command(livepeer_api.command(livepeer_api.ETH_ADDR, LIVEPEER_API), ok=ANY),
+            Command(livepeer_api.address_command(shape.livepeer_api(world.settings)), ok=ANY),
             Command(systemctl.command(LIVEPEER.service.unit)),
             sudo=False,
         )

@@ -15,9 +15,12 @@ Version = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Release:
-    """The programs of an image, and the chain that its livepeer works on (empty: an image that does not say)."""
+    """The programs of an image, and the chain that its livepeer works on (empty: an image that does not say).
 
-    geth: Version
+    ``geth`` is None in an image that has none, whose livepeer reads its chain through a hosted RPC.
+    """
+
+    geth: Version | None
     livepeer: Version
     network: str = ""
 
@@ -28,7 +31,8 @@ def parse_release(text: str) -> Release:
     :raises Failed: when it is not JSON or names no versions.
     """
     table = json_object(TOOL, text)
-    return Release(_program(table.get("geth")), _program(table.get("livepeer")), text_at(TOOL, table, "network"))
+    geth = _program(table["geth"]) if "geth" in table else None
+    return Release(geth, _program(table.get("livepeer")), text_at(TOOL, table, "network"))
 
 
 def _program(entry: object) -> Version:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from transcoder import guest, layout, tags
+from transcoder import guest, layout, shape, tags
 from transcoder.actions.attachment import AttachVolume
 from transcoder.actions.guest import HoldUnits
 from transcoder.actions.volume import Mark, Mount, Place, SeeDevice, VolumeStep, is_tagged
@@ -134,9 +134,14 @@ def operation(request: Request) -> Operation:
 def observe(world: World, request: Request) -> Observed:
     """Look at the volume, the machine, and the key on the volume.
 
-    :raises Refused: when the volume or the machine does not exist.
+    :raises Refused: when the volume or the machine does not exist, or a node of this environment has no such volume.
     """
     node = observe_node(world, request.node)
+    if request.data not in node.parts:
+        raise Refused(
+            f"a node of this environment has no {request.role} volume: {shape.said_of_geth(world.settings)}",
+            hint="adopt its livepeer volume alone: what livepeer needs of the chain it asks a hosted RPC for",
+        )
     instance = _instance(node, request)
     found = world.cloud.volumes(ids=[request.volume])
     if not found:
@@ -207,7 +212,7 @@ def _is_marked(observed: Observed) -> bool:
 
 def _attach(observed: Observed) -> tuple[Step, ...]:
     data, volume, instance = observed.request.data, observed.volume, observed.instance
-    hold = HoldUnits(instance=instance, units=guest.UNITS)
+    hold = HoldUnits(instance=instance, units=shape.units(observed.settings))
     done = Skip.DONE if volume.attached_to(instance.id) else None
     device, *spares = names_for(observed.settings, instance, data, volume)
     return (

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from transcoder import guest, layout, tags
+from transcoder import guest, shape, tags
 from transcoder.actions.attachment import AttachVolume
 from transcoder.actions.cloud import AssociateAddress, CreateVolume, Tag
 from transcoder.actions.guest import HoldUnits, ReleaseUnits
@@ -31,6 +31,7 @@ from transcoder.recipes.devices import names_for, no_name_left
 from transcoder.recipes.give_back import plan_give_back
 from transcoder.recipes.leaving import end, retire_others
 from transcoder.recipes.node import NodeFacts, observe_node
+from transcoder.recipes.obstacles import image_reasons
 from transcoder.settings import Settings
 from transcoder.step import Plan, Skip, Step
 from transcoder.world import Host, World
@@ -57,7 +58,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Slot:
-    """One of the two volumes as it was seen. ``seen`` is None while the machine does not see it."""
+    """One of the volumes as it was seen. ``seen`` is None while the machine does not see it."""
 
     data: DataVolume
     volume: Volume | None
@@ -81,15 +82,20 @@ class Observed:
     node: NodeFacts
     instance: Instance
     guest: Guest
-    livepeer: Slot
-    geth: Slot
+    slots: tuple[Slot, ...]
+    """Its volumes, livepeer's first."""
     livepeer_runs_as: str
     token: str
 
     @property
-    def slots(self) -> tuple[Slot, Slot]:
-        """Both volumes."""
-        return self.livepeer, self.geth
+    def livepeer(self) -> Slot:
+        """The livepeer volume."""
+        return self.slots[0]
+
+    @property
+    def has_geth(self) -> bool:
+        """Whether a geth is part of the node."""
+        return GETH in self.node.parts
 
 
 def operation(request: Request) -> Operation:
@@ -114,12 +120,17 @@ def observe(world: World, request: Request) -> Observed:
     :raises Refused: when the instance or a named volume does not exist, or the machine is not running.
     """
     node = observe_node(world, request.node)
+    if request.geth_volume and GETH not in node.parts:
+        raise Refused(
+            f"--geth-volume {request.geth_volume}: a node of this environment has none",
+            hint=f"{shape.said_of_geth(world.settings)}: leave the option out",
+        )
     instance = _instance(node, request)
     host = world.hosts(instance)
     seen = guest.observe(host)
-    slots = [_slot(world, host, seen, node, request, data) for data in layout.VOLUMES]
-    runs_as = livepeer_address(host) if seen.service(LIVEPEER.service.unit).running else ""
-    return Observed(world.settings, request, node, instance, seen, slots[0], slots[1], runs_as, str(uuid.uuid4()))
+    slots = tuple(_slot(world, host, seen, node, request, data) for data in node.parts)
+    runs_as = livepeer_address(host, world.settings) if seen.service(LIVEPEER.service.unit).running else ""
+    return Observed(world.settings, request, node, instance, seen, slots, runs_as, str(uuid.uuid4()))
 
 
 def _instance(node: NodeFacts, request: Request) -> Instance:
@@ -171,7 +182,8 @@ def plan(observed: Observed) -> Plan:
         return Plan(f"attach node {observed.node.name} to {where}", _attach_steps(observed, existing), (note,))
     if len(existing) < len(observed.slots):
         steps: Sequence[Step] = [_create(observed, slot.data) for slot in observed.slots if slot.volume is None]
-        note = f"then: attach to {where}, format what is proven blank, mount, make the directories, start geth"
+        start = ", start geth" if observed.has_geth else ""
+        note = f"then: attach to {where}, format what is proven blank, mount, make the directories{start}"
         return Plan(f"create the missing volumes of node {observed.node.name}", tuple(steps), (note,))
     return Plan(
         f"mount and start node {observed.node.name} on {where}", _use_steps(observed, verdicts), _notes(observed)
@@ -184,7 +196,8 @@ def _is_here(observed: Observed, slot: Slot) -> bool:
 
 def _refuse(observed: Observed) -> dict[str, Verdict]:
     """Collect every reason against it; return the verdicts on what the volumes hold."""
-    reasons, verdicts = [], {}
+    reasons = image_reasons(observed.node.parts, observed.guest, observed.instance.name)
+    verdicts = {}
     for slot in observed.slots:
         reasons += _placement_reasons(observed, slot)
         if slot.seen is not None and slot.volume is not None:
@@ -228,7 +241,7 @@ def _placement_reasons(observed: Observed, slot: Slot) -> list[str]:
 
 
 def _create(observed: Observed, data: DataVolume) -> CreateVolume:
-    wanted = observed.settings.volumes.livepeer if data is LIVEPEER else observed.settings.volumes.geth
+    wanted = shape.volume_settings(observed.settings, data)
     return CreateVolume(
         lane=data.role,
         node=observed.node.name,
@@ -244,7 +257,7 @@ def _create(observed: Observed, data: DataVolume) -> CreateVolume:
 
 def _attach_steps(observed: Observed, slots: Sequence[Slot]) -> tuple[Step, ...]:
     """Hold the units first: a disk with our label must not be mounted before somebody has looked at it."""
-    hold = HoldUnits(instance=observed.instance, units=guest.UNITS)
+    hold = HoldUnits(instance=observed.instance, units=shape.units(observed.settings))
     steps: list[Step] = [hold]
     for slot in slots:
         place = _place(observed, slot)
@@ -270,9 +283,9 @@ def _place(observed: Observed, slot: Slot) -> Place:
 
 
 def _use_steps(observed: Observed, verdicts: dict[str, Verdict]) -> tuple[Step, ...]:
-    livepeer = _mount_steps(observed, observed.livepeer, verdicts["livepeer"].content)
-    geth = _mount_steps(observed, observed.geth, verdicts["geth"].content)
-    return (*geth, *livepeer, *_start_steps(observed, livepeer[-1].key), *_tag_steps(observed))
+    lanes = [_mount_steps(observed, slot, verdicts[slot.data.role].content) for slot in observed.slots]
+    mounted = [step for lane in reversed(lanes) for step in lane]
+    return (*mounted, *_start_steps(observed, lanes[0][-1].key), *_tag_steps(observed))
 
 
 def _mount_steps(observed: Observed, slot: Slot, content: Content) -> tuple[Step, ...]:
@@ -301,25 +314,18 @@ def _prepare(observed: Observed, slot: Slot, content: Content) -> Step:
 
 
 def _start_steps(observed: Observed, livepeer_mounted: str) -> tuple[Step, ...]:
-    """Start geth, wait until it is in sync, then livepeer: as far as there is a key for it."""
-    instance, settings = observed.instance, observed.settings
-    geth_runs = Skip.DONE if observed.guest.service(GETH.service.unit).running else None
-    steps: list[Step] = [StartUnit(lane="geth", instance=instance, unit=GETH.service.unit, skip=geth_runs)]
-    address = _address(observed)
-    if not address:
-        ready = (steps[-1].key, livepeer_mounted)
-        moved = _address_steps(observed, after=ready)
-        return (*steps, *moved, _release(observed, after=(*ready, *(step.key for step in moved))))
-    healthy = observed.livepeer_runs_as.lower() == address.lower()
-    done = Skip.DONE if healthy else None
-    budget = settings.geth.in_sync_budget_seconds
-    synced = WaitGethInSync(lane="geth", instance=instance, budget=budget, skip=done)
+    """Start geth where there is one, wait until it is in sync, then livepeer: as far as there is a key for it."""
+    instance, settings, address = observed.instance, observed.settings, _address(observed)
+    done = Skip.DONE if address and observed.livepeer_runs_as.lower() == address.lower() else None
+    steps = _geth_steps(observed, synced=done, wait=bool(address)) if observed.has_geth else []
+    ready = (*(step.key for step in steps[-1:]), livepeer_mounted)
     # Nothing else goes on at the machine while its address may change: a probe of geth would lose its connection.
-    moved = _address_steps(observed, after=(synced.key, livepeer_mounted))
-    before = (synced.key, livepeer_mounted, *(step.key for step in moved))
+    moved = _address_steps(observed, after=ready)
+    before = (*ready, *(step.key for step in moved))
+    if not address:
+        return (*steps, *moved, _release(observed, after=before))
     return (
         *steps,
-        synced,
         *moved,
         StartUnit(lane="node", instance=instance, unit=LIVEPEER.service.unit, skip=done, after=before),
         WaitLivepeerHealthy(
@@ -331,6 +337,14 @@ def _start_steps(observed: Observed, livepeer_mounted: str) -> tuple[Step, ...]:
         ),
         _release(observed, after=()),
     )
+
+
+def _geth_steps(observed: Observed, *, synced: Skip | None, wait: bool) -> list[Step]:
+    """Return geth's start and, when livepeer is to follow, the wait until it is in sync."""
+    instance, budget = observed.instance, observed.settings.geth.in_sync_budget_seconds
+    runs = Skip.DONE if observed.guest.service(GETH.service.unit).running else None
+    start = StartUnit(lane="geth", instance=instance, unit=GETH.service.unit, skip=runs)
+    return [start, *([WaitGethInSync(lane="geth", instance=instance, budget=budget, skip=synced)] if wait else [])]
 
 
 def _address_steps(observed: Observed, after: tuple[str, ...]) -> list[Step]:
@@ -347,8 +361,9 @@ def _release(observed: Observed, after: tuple[str, ...]) -> ReleaseUnits:
 
     A machine on which something stays held does not take its volumes back by itself.
     """
-    held = Skip.DONE if not observed.guest.held & set(guest.UNITS) else None
-    return ReleaseUnits(lane="node", instance=observed.instance, units=guest.UNITS, skip=held, after=after)
+    units = shape.units(observed.settings)
+    held = Skip.DONE if not observed.guest.held & set(units) else None
+    return ReleaseUnits(lane="node", instance=observed.instance, units=units, skip=held, after=after)
 
 
 def _address(observed: Observed) -> str:

@@ -8,7 +8,7 @@ from transcoder import guest, tags
 from transcoder.actions.copies import DeleteSnapshot, DeleteVolume
 from transcoder.actions.services import livepeer_address
 from transcoder.errors import Refused
-from transcoder.layout import LIVEPEER, VOLUMES
+from transcoder.layout import LIVEPEER
 from transcoder.model import Instance, Snapshot, Volume
 from transcoder.operate import Operation
 from transcoder.recipes.node import NodeFacts, observe_node
@@ -47,7 +47,7 @@ def runs_as(world: World, carrier: Instance) -> str:
     if carrier.state != "running":
         return ""
     host = world.hosts(carrier)
-    return livepeer_address(host) if guest.observe(host).service(LIVEPEER.service.unit).running else ""
+    return livepeer_address(host, world.settings) if guest.observe(host).service(LIVEPEER.service.unit).running else ""
 
 
 def plan(observed: Observed) -> Plan:
@@ -72,7 +72,7 @@ def plan(observed: Observed) -> Plan:
 
 def _reasons(observed: Observed) -> list[str]:
     node = observed.node
-    now = {volume.id for volume in (node.volume(data) for data in VOLUMES) if volume is not None}
+    now = {volume.id for volume in node.volumes}
     reasons = [
         f"{old.id} was replaced by {old.tags[tags.REPLACED_BY]}, which is not the node's volume"
         for old in observed.left

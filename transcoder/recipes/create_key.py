@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from transcoder import guest, layout
+from transcoder import guest, layout, shape
 from transcoder.actions.guest import GuestStep
 from transcoder.actions.volume import Mark, Place, is_tagged
-from transcoder.errors import Refused
+from transcoder.errors import Failed, Refused
 from transcoder.facts import keystore
 from transcoder.layout import LIVEPEER
 from transcoder.model import Instance, Marker
@@ -22,6 +22,10 @@ DATADIR = "/d1/livepeer/.lpData"
 EMPTY = ("--password", "/dev/null")
 """The first line of the password file is the passphrase: of an empty file, the empty one. With it the cost of the
 standard key derivation protects nothing, and livepeer would pay it (256 MiB, 1 s and more) at every start."""
+
+NEW_ACCOUNT = "/usr/local/lib/transcoder/new-account"
+"""Baked where there is no geth that could make a key (``files/rootfs``)."""
+NO_SUCH_COMMAND = 127
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,12 @@ class Observed:
 
 @dataclass(frozen=True, kw_only=True)
 class CreateAccount(GuestStep):
-    """Have geth make an account in livepeer's keystore, with an empty passphrase.
+    """Have geth make an account in livepeer's keystore, with an empty passphrase; without a geth `NEW_ACCOUNT` does.
 
-    livepeer 0.2.4 tries the empty passphrase first and takes any other only on its command line, where every user
-    of the machine can read it. The keystore is readable by the service user alone.
+    livepeer makes accounts, too: up to v0.5.29 it asks for a passphrase on a terminal, from v0.5.30 on it encrypts the
+    new key with the name of the password's file (go-livepeer #4037). At a start every version tries the empty
+    passphrase first, and 0.2.4 takes any other only on its command line, where every user of the machine can read it.
+    The keystore is readable by the service user alone.
     """
 
     verb: ClassVar[str] = "create-account"
@@ -54,10 +60,17 @@ class CreateAccount(GuestStep):
         return bool(accounts(self.host(world)))
 
     def do(self, world: World) -> None:
-        user = LIVEPEER.service.user
-        command = ("/usr/local/bin/geth", "--datadir", DATADIR, "--lightkdf", "account", "new", *EMPTY)
-        home = ("env", f"HOME={DATADIR}")
-        self.host(world).run("runuser", "-u", user, "--", *home, *command, timeout=120)
+        made: tuple[str, ...] = (NEW_ACCOUNT, layout.KEYSTORE)
+        if shape.has_geth(world.settings):
+            made = ("/usr/local/bin/geth", "--datadir", DATADIR, "--lightkdf", "account", "new", *EMPTY)
+        own = ("runuser", "-u", LIVEPEER.service.user, "--", "env", f"HOME={DATADIR}")
+        output = self.host(world).run(*own, *made, timeout=120, ok=(0, NO_SUCH_COMMAND))
+        if output.exit_code == NO_SUCH_COMMAND:
+            raise Failed(
+                f"{self.instance.name} has no {made[0]}: its image is not one of this environment's newer ones",
+                hint="bake one and move the node to it (invoke bake-ami; fab migrate --to new), or put a key that "
+                f"exists into {layout.KEYSTORE}",
+            )
 
 
 def accounts(host: Host) -> tuple[str, ...]:

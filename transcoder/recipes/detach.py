@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from transcoder import guest, layout
+from transcoder import guest, shape
 from transcoder.actions.attachment import DetachVolume
 from transcoder.actions.cloud import TerminateInstance
 from transcoder.actions.guest import HoldUnits, ReleaseUnits
@@ -78,14 +78,14 @@ def plan(observed: Observed) -> Plan:
         return Plan(f"{verb}: no instance carries node {observed.node.name}", ())
     if instance.state not in ("running", "stopped"):
         raise Refused(f"{instance.name} ({instance.id}) is {instance.state}", hint="fab status")
-    steps = [step for data in layout.VOLUMES for step in _lane(observed, instance, data)]
+    steps = [step for data in observed.node.parts for step in _lane(observed, instance, data)]
     after = tuple(step.key for step in steps if isinstance(step, DetachVolume))
     end: list[Step] = []
     if observed.request.terminate:
         end = [TerminateInstance(instance=instance, after=after)]
     elif observed.guest is not None:
         held = Skip.DONE if not observed.guest.held and not steps else None
-        end = [ReleaseUnits(instance=instance, units=guest.UNITS, after=after, skip=held)]
+        end = [ReleaseUnits(instance=instance, units=shape.units(observed.settings), after=after, skip=held)]
     note = "the volumes and what is on them stay; fab attach or invoke launch bring the node back"
     return Plan(f"{verb} node {observed.node.name} from {instance.name} ({instance.id})", (*steps, *end), (note,))
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from transcoder import tags
+from transcoder import shape, tags
 from transcoder.actions.attachment import device_names
-from transcoder.layout import GETH, LIVEPEER, DataVolume
+from transcoder.layout import DataVolume
 from transcoder.model import Instance, Volume
 from transcoder.settings import Settings
 
 
 def names_for(settings: Settings, instance: Instance, data: DataVolume, volume: Volume) -> tuple[str, ...]:
     """Return the device names under which a volume can come to an instance; the environment's own is tried first."""
-    wanted = {LIVEPEER.role: settings.volumes.livepeer.device, GETH.role: settings.volumes.geth.device}
+    wanted = {own.role: shape.volume_settings(settings, own).device for own in shape.data_volumes(settings)}
     others = [name for role, name in wanted.items() if role != data.role]
     return device_names(instance, wanted[data.role], others, volume.id)
 

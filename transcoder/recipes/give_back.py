@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from transcoder import guest, tags
+from transcoder import guest, shape, tags
 from transcoder.actions.attachment import DetachVolume
 from transcoder.actions.guest import ReleaseUnits
 from transcoder.model import Instance
@@ -28,5 +28,7 @@ def plan_give_back(world: World, instance: Instance, attached: Sequence[str]) ->
         in_use = device is not None and device.path in mounted
         if tags.BLANK not in volume.tags and volume.attached_to(instance.id) and not in_use:
             steps.append(DetachVolume(lane=volume.id, volume=volume, instance=instance, label="not this node's"))
-    release = ReleaseUnits(instance=instance, units=guest.UNITS, after=tuple(step.key for step in steps))
+    release = ReleaseUnits(
+        instance=instance, units=shape.units(world.settings), after=tuple(step.key for step in steps)
+    )
     return Plan("give back what is not this node's", (*steps, release))

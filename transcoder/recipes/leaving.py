@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from transcoder import guest, tags
+from transcoder import shape, tags
 from transcoder.actions.attachment import DetachVolume
 from transcoder.actions.cloud import StopInstance, Tag
 from transcoder.actions.guest import HoldUnits, WaitClock, WarmUp, is_right
 from transcoder.actions.services import StopUnit, stop_budget
 from transcoder.actions.volume import Unmount
-from transcoder.layout import GETH, LIVEPEER, VOLUMES, DataVolume
+from transcoder.layout import GETH, LIVEPEER, DataVolume
 from transcoder.model import Instance, Volume
 from transcoder.recipes.node import NodeFacts
 from transcoder.recipes.obstacles import is_at, needs_source
@@ -30,7 +30,8 @@ def skip_if(done: bool) -> Skip | None:
 def prepare(observed: Observed, target: Instance, *, arrived: bool) -> list[Step]:
     """Get the target ready, before anything stops: nothing starts there by itself, its clock is right, and EC2 says
     that a migration to it has begun, so that anybody who looks can tell how to go on."""
-    steps: list[Step] = [HoldUnits(lane="prepare", instance=target, units=guest.UNITS, skip=skip_if(arrived))]
+    units = shape.units(observed.settings)
+    steps: list[Step] = [HoldUnits(lane="prepare", instance=target, units=units, skip=skip_if(arrived))]
     survey, volume = observed.surveys[1], observed.node.livepeer
     if survey is not None:
         right = survey.tracking is not None and is_right(survey.tracking)
@@ -106,12 +107,12 @@ def fence(observed: Observed) -> list[Step]:
     A source that answers has its units held: it costs no downtime there, and a livepeer that is started by anything in
     between would pull in geth and mount its volume again. One that does not answer is stopped through EC2.
     """
-    source, seen = observed.source, observed.source_guest
-    if source is None or not any(is_at(observed.node.volume(data), source) for data in VOLUMES):
+    source, seen, units = observed.source, observed.source_guest, shape.units(observed.settings)
+    if source is None or not any(is_at(volume, source) for volume in observed.node.volumes):
         return []
     if seen is not None:
-        held = set(guest.UNITS) <= seen.held
-        return [HoldUnits(lane="source", instance=source, units=guest.UNITS, skip=skip_if(held))]
+        held = set(units) <= seen.held
+        return [HoldUnits(lane="source", instance=source, units=units, skip=skip_if(held))]
     if observed.request.source_lost and needs_source(observed):
         budget = float(observed.settings.instance.stop_budget_seconds)
         return [StopInstance(lane="source", instance=source, budget=budget)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from transcoder import layout
 from transcoder.errors import Refused
 from transcoder.recipes.node import observe_node
 from transcoder.world import World
@@ -19,7 +18,7 @@ def read(world: World, node: str, instance: str, unit: str, since: str, lines: s
     machine = facts.find(instance) if instance else facts.carrier
     if machine is None:
         raise Refused(f"no instance carries node {node}", hint="name one: fab logs --instance NAME")
-    units = [unit] if unit else [data.service.unit for data in layout.VOLUMES]
+    units = [unit] if unit else [data.service.unit for data in facts.parts]
     chosen = [part for name in units for part in ("--unit", name)]
     command = ("journalctl", *chosen, "--since", since, "--lines", lines, "--no-pager", "--output=short-iso")
     return world.hosts(machine).run(*command).stdout

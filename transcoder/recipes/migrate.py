@@ -9,6 +9,7 @@ Downtime is what a migration costs, so the plan has lanes::
 The lock, the target's boot and the hold on its units come before the first stop. The fence against two nodes with one
 key is EBS itself: a volume is at one instance at a time, and a livepeer without its volume does not start.
 Where the target is in another zone, `transcoder.recipes.transfer` brings copies of the volumes there first.
+A node without a geth has no geth lane.
 """
 
 from __future__ import annotations
@@ -20,18 +21,18 @@ from datetime import UTC, datetime
 
 from transcoder import guest, tags
 from transcoder.actions.guest import WaitReachable, has_booted
-from transcoder.actions.services import livepeer_address
+from transcoder.actions.services import livepeer_address, livepeer_round
 from transcoder.errors import Refused, Unreachable
 from transcoder.facts.livepeer_api import RoundState
 from transcoder.guest import Guest
-from transcoder.layout import LIVEPEER, VOLUMES
+from transcoder.layout import LIVEPEER
 from transcoder.model import Instance, Marker
 from transcoder.operate import Operation
 from transcoder.recipes.launch import launch_step, newest_image
 from transcoder.recipes.move import Move
 from transcoder.recipes.node import NodeFacts, observe_node
 from transcoder.recipes.obstacles import BOOTING, is_at, obstacles
-from transcoder.recipes.preflight import Survey, denials, livepeer_runs, observe_round, survey
+from transcoder.recipes.preflight import Survey, denials, livepeer_runs, survey
 from transcoder.recipes.transfer import NO_COPIES, Copies, Transfer, observe_copies
 from transcoder.settings import Settings
 from transcoder.step import Plan
@@ -124,7 +125,7 @@ def operation(request: Request) -> Operation:
         """Name the way on when it is the source that does not answer, and it still has a volume of the node."""
         node, origin = observe_node(world, request.node), resolved.get("origin", "")
         source = node.by_id(origin)
-        if source is None or not any(is_at(node.volume(data), source) for data in VOLUMES):
+        if source is None or not any(is_at(volume, source) for volume in node.volumes):
             return ""
         _, problem = look(world, source)
         return f"if {source.name}, which {problem}, is lost: the same command with --source-lost" if problem else ""
@@ -172,7 +173,7 @@ def observe(world: World, request: Request) -> Observed:
         marker,
         launch,
         (surveys[0], surveys[1]),
-        observe_round(world.hosts(source)) if serving and source is not None else None,
+        livepeer_round(world.hosts(source), world.settings) if serving and source is not None else None,
         observe_copies(world, node, target) if target is not None else NO_COPIES,
     )
 
@@ -182,13 +183,13 @@ def _look_closer(world: World, target: Instance | None, seen: Guest | None) -> t
     if target is None or seen is None:
         return "", None
     host = world.hosts(target)
-    runs_as = livepeer_address(host) if seen.service(LIVEPEER.service.unit).running else ""
+    runs_as = livepeer_address(host, world.settings) if seen.service(LIVEPEER.service.unit).running else ""
     return runs_as, guest.read_marker(host, LIVEPEER) if seen.mounted(LIVEPEER.mount) else None
 
 
 def source_of(node: NodeFacts, target: Instance | None) -> Instance | None:
     """Return the machine the node is leaving: whoever has one of its volumes, else whoever is tagged for it."""
-    bonds = [volume.attachment for volume in (node.livepeer, node.geth) if volume and volume.attachment]
+    bonds = [volume.attachment for volume in node.volumes if volume.attachment]
     holders = [node.by_id(bond.instance_id) for bond in bonds]
     candidates = [*holders, node.tagged]
     return next((i for i in candidates if i is not None and (target is None or i.id != target.id)), None)
@@ -248,9 +249,9 @@ def _made(observed: Observed) -> Plan | None:
         return _launch_plan(observed)
     if observed.target_guest is None:
         return _boot_plan(target)
-    if node.livepeer is None or node.geth is None:
+    if node.missing:
         return None
-    if any(volume.zone != target.zone for volume in (node.livepeer, node.geth)):
+    if any(volume.zone != target.zone for volume in node.volumes):
         return Transfer(observed, target, observed.target_guest).plan()
     return Move(observed, target, observed.target_guest).plan()
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from transcoder import guest, tags
+from transcoder import shape, tags
 from transcoder.actions.attachment import AttachVolume
 from transcoder.actions.cloud import AssociateAddress, Tag
 from transcoder.actions.guest import ReleaseUnits
 from transcoder.actions.services import MountAndStart, StartUnit, WaitGethInSync, WaitLivepeerHealthy
 from transcoder.actions.volume import CheckVolume, Mount, Place
 from transcoder.guest import Guest
-from transcoder.layout import GETH, LIVEPEER, VOLUMES, DataVolume
+from transcoder.layout import GETH, LIVEPEER, DataVolume
 from transcoder.model import Instance
 from transcoder.recipes.devices import names_for
 from transcoder.recipes.leaving import end, fence, last_at_source, leave, prepare, retire_volume
@@ -43,40 +43,43 @@ class Move:
         node, source = self.observed.node, self.observed.source
         ready_target, fenced = prepare(self.observed, self.target, arrived=self._arrived), fence(self.observed)
         ready = (ready_target[-1].key, *(step.key for step in fenced))
-        livepeer, geth = self._lane(LIVEPEER, ready), self._lane(GETH, ready)
-        synced = WaitGethInSync(
-            lane="geth",
-            instance=self.target,
-            budget=self.observed.settings.geth.in_sync_budget_seconds,
-            skip=self._skip(self._serving if self._expected_address() else self._following),
-        )
-        address = self._address_lane(self._address_after(livepeer, geth, synced.key))
-        before = (livepeer[-1].key, synced.key, *(step.key for step in address))
-        steps = (*ready_target, *fenced, *livepeer, *geth, synced, *address, *self._node_lane(before))
+        lanes = [[*self._lane(data, ready), *self._chain_steps(data)] for data in node.parts]
+        address = self._address_lane(self._address_after(lanes))
+        before = (*(lane[-1].key for lane in lanes), *(step.key for step in address))
+        moved = [step for lane in lanes for step in lane]
+        steps = (*ready_target, *fenced, *moved, *address, *self._node_lane(before))
         origin = f" from {source.name} ({source.id})" if source else ""
         return Plan(f"migrate node {node.name}{origin} to {self.target.name} ({self.target.id})", steps, self._notes())
 
+    def _chain_steps(self, data: DataVolume) -> list[Step]:
+        """Return what geth's lane ends with, once geth is up."""
+        if data is not GETH:
+            return []
+        budget = self.observed.settings.geth.in_sync_budget_seconds
+        done = self._skip(self._serving if self._expected_address() else self._following)
+        return [WaitGethInSync(lane=data.role, instance=self.target, budget=budget, skip=done)]
+
     def _notes(self) -> tuple[str, ...]:
         """Say what the operator should know of volumes that were made from a snapshot."""
-        copies = [v.id for v in (self.observed.node.livepeer, self.observed.node.geth) if v and v.snapshot_id]
+        copies = [volume.id for volume in self.observed.node.volumes if volume.snapshot_id]
         if not copies or self._serving:
             return ()
         return (LAZY.format(volumes=" and ".join(copies)),)
 
-    def _address_after(self, livepeer: list[Step], geth: list[Step], synced: str) -> tuple[str, ...]:
+    def _address_after(self, lanes: list[list[Step]]) -> tuple[str, ...]:
         """Return what must have ended before the Elastic IP moves.
 
         Where machines are reached by public addresses, the source loses its own with the Elastic IP, and the target
         the one it had: then nothing else may be going on at either. Else only the source must be done.
         """
         if self.observed.settings.ssh.address == "public":
-            return (livepeer[-1].key, synced)
-        return (last_at_source(livepeer), last_at_source(geth))
+            return tuple(lane[-1].key for lane in lanes)
+        return tuple(last_at_source(lane) for lane in lanes)
 
     @property
     def _arrived(self) -> bool:
-        """Whether both volumes are mounted at the target."""
-        return all(self._mounted(data) for data in VOLUMES)
+        """Whether its volumes are mounted at the target."""
+        return all(self._mounted(data) for data in self.observed.node.parts)
 
     @property
     def _serving(self) -> bool:
@@ -131,13 +134,14 @@ class Move:
         running = mounted if self.target_guest.service(unit).running else None
         return MountAndStart(lane=place.data.role, place=place, unit=unit, skip=running)
 
-    @staticmethod
-    def _turn(data: DataVolume) -> tuple[str, ...]:
+    def _turn(self, data: DataVolume) -> tuple[str, ...]:
         """Return what must have ended before a volume is looked at on the target.
 
-        geth's lane is the longer one, since it has to be in sync: livepeer's volume has that long, and waits.
+        geth's lane is the longer one, since it has to be in sync: livepeer's volume has that long, and waits. Alone it
+        waits for nobody.
         """
-        return (f"{GETH.role}/{MountAndStart.verb}",) if data is LIVEPEER else ()
+        waits = data is LIVEPEER and GETH in self.observed.node.parts
+        return (f"{GETH.role}/{MountAndStart.verb}",) if waits else ()
 
     def _address_lane(self, after: tuple[str, ...]) -> list[Step]:
         address = self.observed.node.address
@@ -163,7 +167,8 @@ class Move:
                 ),
             ]
         # All of them: those that were mounted or running when a run that went on held them stay held otherwise.
-        release, units = self._skip(not self.target_guest.held & set(guest.UNITS) and self._arrived), guest.UNITS
+        units = shape.units(settings)
+        release = self._skip(not self.target_guest.held & set(units) and self._arrived)
         freed = ReleaseUnits(lane="node", instance=target, units=units, skip=release, after=() if start else before)
         return [*start, freed, *self._tag_lane(freed.key)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from transcoder import layout, tags
+from transcoder import layout, shape, tags
 from transcoder.actions.cloud import node_address
 from transcoder.errors import Refused
 from transcoder.layout import DataVolume
@@ -25,6 +25,21 @@ class NodeFacts:
     """Volumes still tagged as the node's although a copy has taken their place: a migration was broken off there."""
     gone: tuple[Volume, ...] = ()
     """Volumes that stayed behind when the node went to another region."""
+    parts: tuple[DataVolume, ...] = layout.VOLUMES
+    """What a node of its environment consists of: without a geth only livepeer's volume."""
+    strangers: tuple[Volume, ...] = ()
+    """Volumes tagged as the node's with a role that a node of its environment does not have."""
+
+    @property
+    def volumes(self) -> tuple[Volume, ...]:
+        """The node's volumes that there are, livepeer's first."""
+        found = [self.volume(data) for data in self.parts]
+        return tuple(volume for volume in found if volume is not None)
+
+    @property
+    def missing(self) -> tuple[DataVolume, ...]:
+        """What it should have and has not."""
+        return tuple(data for data in self.parts if self.volume(data) is None)
 
     def volume(self, data: DataVolume) -> Volume | None:
         """Return the node's volume of this role."""
@@ -33,7 +48,7 @@ class NodeFacts:
     @property
     def gone_to(self) -> str:
         """The environment in which the node lives on: nothing but what stayed behind is left of one of its volumes."""
-        missing = [data.role for data in layout.VOLUMES if self.volume(data) is None]
+        missing = [data.role for data in self.missing]
         left = [volume for volume in self.gone if volume.tags.get(tags.ROLE) in missing]
         return left[-1].tags[tags.GONE_TO] if left else ""
 
@@ -78,10 +93,18 @@ def observe_node(world: World, name: str, *, even_gone: bool = False) -> NodeFac
     """Look at a node in EC2, with three calls.
 
     :param even_gone: for what can start nothing.
-    :raises Refused: when two volumes claim the same role of the node, or two addresses the node, or the node has gone
-        to another region: what stayed behind of it must never be started beside it.
+    :raises Refused: when two volumes claim the same role of the node, or two addresses the node, or it has a volume
+        that a node of this environment has no place for, or the node has gone to another region: what stayed behind of
+        it must never be started beside it.
     """
     facts = _look(world, name)
+    if facts.strangers:
+        raise Refused(
+            f"node {name} consists of more than a node of this environment: {shape.said_of_geth(world.settings)}",
+            reasons=stranger_reasons(facts),
+            hint=f"set geth.enabled = true in {world.settings.path}, or name the environment that is meant with --env; "
+            f"a volume that is not wanted any more: remove its tag {tags.NODE}",
+        )
     if facts.gone_to and not even_gone:
         raise Refused(
             f"node {name} has gone from environment {world.settings.name} to {facts.gone_to}",
@@ -92,26 +115,43 @@ def observe_node(world: World, name: str, *, even_gone: bool = False) -> NodeFac
     return facts
 
 
+def stranger_reasons(facts: NodeFacts) -> list[str]:
+    """Say which volumes of a node its environment has no place for."""
+    return [
+        f"{volume.id} is tagged as its {volume.tags[tags.ROLE]} volume, and nothing here would stop, mount or move it"
+        for volume in facts.strangers
+    ]
+
+
 def _look(world: World, name: str) -> NodeFacts:
     environment = {tags.ENVIRONMENT: world.settings.name}
     volumes = world.cloud.volumes(tags={**environment, tags.NODE: name})
-    livepeer, geth = (_only(volumes, data, name) for data in (layout.LIVEPEER, layout.GETH))
-    now = {volume.id for volume in (livepeer, geth) if volume is not None}
+    parts = shape.data_volumes(world.settings)
+    found = {data.role: _only(volumes, data, name) for data in parts}
+    now = {volume.id for volume in found.values() if volume is not None}
     behind = [volume for volume in volumes if tags.REPLACED_BY in volume.tags and tags.GONE_TO not in volume.tags]
     return NodeFacts(
         name=name,
-        livepeer=livepeer,
-        geth=geth,
+        livepeer=found.get(layout.LIVEPEER.role),
+        geth=found.get(layout.GETH.role),
         address=node_address(world, name),
         instances=world.cloud.instances(tags=environment),
         replaced=tuple(volume for volume in behind if volume.id not in now),
         gone=gone(volumes, name),
+        parts=parts,
+        strangers=strangers(volumes, parts, name),
     )
 
 
 def gone(volumes: tuple[Volume, ...], node: str) -> tuple[Volume, ...]:
     """Return the volumes that stayed behind when a node went to another region."""
     return tuple(volume for volume in volumes if volume.tags.get(tags.NODE) == node and tags.GONE_TO in volume.tags)
+
+
+def strangers(volumes: tuple[Volume, ...], parts: tuple[DataVolume, ...], node: str) -> tuple[Volume, ...]:
+    """Return the volumes that claim a role of a node which it does not have in its environment."""
+    others = [data for data in layout.VOLUMES if data not in parts]
+    return tuple(volume for data in others for volume in current(volumes, data, node))
 
 
 def current(volumes: tuple[Volume, ...], data: DataVolume, node: str) -> list[Volume]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from transcoder import tags
+from transcoder.guest import Guest
 from transcoder.layout import VOLUMES, DataVolume
 from transcoder.model import Instance, Volume
 from transcoder.recipes.devices import names_for, no_name_left
@@ -19,9 +20,7 @@ BOOTING = "has not finished booting"
 def obstacles(observed: Observed) -> list[str]:
     """Return every reason against the migration; nothing when it can go on."""
     node, target = observed.node, observed.target
-    reasons = [
-        f"node {node.name} has no {d.role} volume in this environment" for d in VOLUMES if node.volume(d) is None
-    ]
+    reasons = [f"node {node.name} has no {data.role} volume in this environment" for data in node.missing]
     reasons += _request_reasons(observed)
     reasons += _source_reasons(observed)
     reasons += source_reasons(observed.source_guest if observed.serving else None)
@@ -31,15 +30,36 @@ def obstacles(observed: Observed) -> list[str]:
     reasons += _target_reasons(observed, target)
     names = (observed.source.name if observed.source else "", target.name)
     reasons += survey_reasons(*observed.surveys, names)
-    copies = (observed.copies.livepeer, observed.copies.geth)
-    reasons += uuid_reasons((node.livepeer, node.geth), copies, observed.source_guest, observed.target_guest)
-    for data in VOLUMES:
+    copies = tuple(observed.copies.volumes.values())
+    reasons += uuid_reasons(node.volumes, copies, observed.source_guest, observed.target_guest)
+    if observed.target_guest is not None:
+        reasons += image_reasons(node.parts, observed.target_guest, "the target")
+    for data in node.parts:
         reasons += _volume_reasons(observed, data, target)
     return reasons
 
 
+def image_reasons(parts: tuple[DataVolume, ...], seen: Guest, name: str) -> list[str]:
+    """Say which units a machine lacks for a node of these parts, and which it has beside: its image is another one's.
+
+    An image with a geth has a livepeer that waits for it, and so never starts where there is none.
+    """
+    loads = {data: seen.service(data.service.unit).load for data in VOLUMES}
+    lacks = [f"{name} has no {data.service.unit}: it is not one of our images" for data in parts if _lacks(loads[data])]
+    beside = [data for data in VOLUMES if data not in parts and not _lacks(loads[data])]
+    return lacks + [
+        f"{name} has a {data.service.unit}, and this environment's nodes have no {data.role}: its image is not of this "
+        "environment as it is now (invoke bake-ami)"
+        for data in beside
+    ]
+
+
+def _lacks(load: str) -> bool:
+    return load == "not-found"
+
+
 def _request_reasons(observed: Observed) -> list[str]:
-    own = [volume.id for volume in (observed.node.livepeer, observed.node.geth) if volume]
+    own = [volume.id for volume in observed.node.volumes]
     return [
         f"--force-detach {name}: node {observed.node.name}'s volumes are {', '.join(own) or 'none'}"
         for name in observed.request.force_detach
@@ -69,7 +89,7 @@ def needs_source(observed: Observed) -> bool:
     source = observed.source
     if source is None or source.state == "stopped":  # a stopped machine runs nothing: its volumes are simply detached
         return False
-    return any(is_at(observed.node.volume(data), source) for data in VOLUMES)
+    return any(is_at(volume, source) for volume in observed.node.volumes)
 
 
 def is_at(volume: Volume | None, instance: Instance) -> bool:
@@ -105,6 +125,4 @@ def _volume_reasons(observed: Observed, data: DataVolume, target: Instance) -> l
         expected = [seen.device_of(known) for known in (volume, observed.copies.volume(data)) if known]
         clash = [d.path for d in seen.devices if d.label == data.label and d not in expected]
         reasons += [f"the target has another disk labelled {data.label}: {path}" for path in clash]
-        if seen.service(data.service.unit).load == "not-found":
-            reasons.append(f"the target has no {data.service.unit}: it is not one of our images")
     return reasons

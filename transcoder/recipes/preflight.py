@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transcoder.actions.guest import read_clock
-from transcoder.actions.services import LIVEPEER_API
 from transcoder.compatibility import incompatible
-from transcoder.facts import chronyc, livepeer_api, release
+from transcoder.facts import chronyc, release
 from transcoder.facts.chronyc import Tracking
 from transcoder.facts.livepeer_api import RoundState
 from transcoder.facts.release import Release
@@ -16,7 +15,7 @@ from transcoder.guest import Guest
 from transcoder.layout import LIVEPEER, VOLUMES
 from transcoder.model import Instance, Volume
 from transcoder.step import Plan
-from transcoder.world import ApiCall, Command, Host, World
+from transcoder.world import ApiCall, Command, World
 
 MOST_SKEW = 5.0
 """Seconds by which two clocks may differ. geth drops peers at 20 s, and finds none beyond (p2p/discover, ntp.go)."""
@@ -47,16 +46,6 @@ def survey(world: World, instance: Instance) -> Survey:
     )
     tracking = chronyc.parse_chronyc(tracked.stdout) if tracked.exit_code == 0 else None
     return Survey(ahead, tracking, release.parse_release(told.stdout) if told.exit_code == 0 else None)
-
-
-def observe_round(host: Host) -> RoundState | None:
-    """Ask the machine's livepeer for the round; None where it does not tell, since then nobody can."""
-    questions = (livepeer_api.CURRENT_ROUND, livepeer_api.ROUND_INITIALIZED, livepeer_api.TRANSCODER_INFO)
-    commands = [Command(livepeer_api.command(path, LIVEPEER_API), ok=tuple(range(256))) for path in questions]
-    answers = [output.stdout for output in host.run_all(*commands, sudo=False)]
-    if not all(answer.strip() for answer in answers):
-        return None
-    return livepeer_api.parse_round(*answers)
 
 
 def round_reasons(state: RoundState | None, *, ignore: bool) -> list[str]:
@@ -106,7 +95,7 @@ def _clock_reasons(source: Survey | None, target: Survey, names: tuple[str, str]
 
 
 def uuid_reasons(
-    volumes: Sequence[Volume | None], copies: Sequence[Volume | None], source: Guest | None, target: Guest | None
+    volumes: Sequence[Volume], copies: Sequence[Volume], source: Guest | None, target: Guest | None
 ) -> list[str]:
     """Say which disk of the target has the same UUID as a volume that is to come: a copy of it.
 
@@ -114,8 +103,8 @@ def uuid_reasons(
     """
     if source is None or target is None:
         return []
-    own = [target.device_of(copy) for copy in copies if copy is not None]
-    there = [(source.device_of(volume), volume) for volume in volumes if volume is not None]
+    own = [target.device_of(copy) for copy in copies]
+    there = [(source.device_of(volume), volume) for volume in volumes]
     coming = {device.uuid: volume for device, volume in there if device is not None and device.uuid}
     return [
         f"{device.path} of the target has the same UUID as {coming[device.uuid].id}: a copy of it; detach it first"

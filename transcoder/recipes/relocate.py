@@ -21,8 +21,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from transcoder import shape
 from transcoder.errors import Refused
-from transcoder.layout import VOLUMES
 from transcoder.operate import Elsewhere, Operation
 from transcoder.recipes import migrate
 from transcoder.recipes.obstacles import obstacles
@@ -43,6 +43,7 @@ def operation(request: migrate.Request, there: World) -> Operation:
 
     def look(here: World) -> Both:
         _refuse_same_region(here, there)
+        _refuse_other_parts(here, there)
         both = observe(here, there, replace(request, to=resolved.get("target", request.to)))
         source, target = both.here.leaving, both.there.target
         if target is not None:
@@ -87,6 +88,16 @@ def _refuse_same_region(here: World, there: World) -> None:
         )
 
 
+def _refuse_other_parts(here: World, there: World) -> None:
+    """Refuse a way between a node with a geth and one without: a volume would be left behind, or be missing."""
+    if shape.data_volumes(here.settings) != shape.data_volumes(there.settings):
+        raise Refused(
+            f"a node does not gain or lose its geth on the way: {shape.said_of_geth(here.settings)}, "
+            f"{shape.said_of_geth(there.settings)}",
+            hint=f"an environment of the other region whose geth.enabled is that of {here.settings.name}",
+        )
+
+
 def plan(both: Both, here: World) -> Plan:
     """Return the stage that comes next; an empty plan when the node is there.
 
@@ -96,7 +107,7 @@ def plan(both: Both, here: World) -> Plan:
     if both.departed:
         return _finish(both, legs)
     reasons = _reasons(both)
-    whole = all(both.here.volume(data) is not None for data in VOLUMES)
+    whole = all(both.here.volume(data) is not None for data in both.here.parts)
     made = _next(both, legs) if whole else None
     if made is not None and both.serving:
         reasons += _denied(both, legs, here, made)
@@ -118,10 +129,10 @@ def _reasons(both: Both) -> list[str]:
             target_guest=there.guest,
             target_problem=there.problem,
             surveys=(both.here.survey, there.survey if both.serving else None),
-            copies=Copies(*there.copies),
+            copies=Copies(there.copies),
         )
     )
-    known = [volume.id for volume in (there.node.livepeer, there.node.geth) if volume is not None]
+    known = [volume.id for volume in there.node.volumes]
     if known:
         reasons.append(f"environment {there.settings.name} has a node {both.request.node} already: {', '.join(known)}")
     region, zone = there.settings.aws.region, both.request.zone
@@ -162,7 +173,7 @@ def _finish(both: Both, legs: Legs) -> Plan:
     request = both.request
     forced = tuple(
         copy.id
-        for data in VOLUMES
+        for data in both.here.parts
         if (old := both.here.volume(data)) and old.id in request.force_detach and (copy := both.there.copy(data))
     )
     there = replace(request, to=target.id, force_detach=forced, zone="")

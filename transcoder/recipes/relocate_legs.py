@@ -11,7 +11,7 @@ from transcoder.actions.cloud import AllocateAddress, AssociateAddress, Tag
 from transcoder.actions.copies import EARLY, FINAL, CopySnapshot, CopyVolume, DeleteSnapshot, DiscardCopy, TakeSnapshot
 from transcoder.actions.guest import WaitClock, WaitReachable, is_right
 from transcoder.errors import Failed
-from transcoder.layout import VOLUMES, DataVolume
+from transcoder.layout import LIVEPEER, DataVolume
 from transcoder.model import Instance, Snapshot, Volume
 from transcoder.operate import Elsewhere
 from transcoder.recipes.devices import names_for
@@ -68,7 +68,7 @@ class Legs:
 
     @property
     def _volumes(self) -> list[tuple[DataVolume, Volume]]:
-        pairs = [(data, self.both.here.volume(data)) for data in VOLUMES]
+        pairs = [(data, self.both.here.volume(data)) for data in self.both.here.parts]
         return [(data, volume) for data, volume in pairs if volume is not None]
 
     @property
@@ -102,7 +102,7 @@ class Legs:
 
     def early(self) -> Plan | None:
         """Return the first snapshots."""
-        if not self.both.serving or all(self.both.early_stored(data) for data in VOLUMES):
+        if not self.both.serving or all(self.both.early_stored(data) for data in self.both.here.parts):
             return None
         steps: list[Step] = [self._snapshot(data, volume, EARLY) for data, volume in self._volumes]
         return self._here("early snapshots, while the node runs", steps, *self._outlook())
@@ -138,7 +138,7 @@ class Legs:
     def ready(self) -> Plan | None:
         """Return what is made there while the node runs: copies of the early snapshots, a target, an address."""
         steps: list[Step] = []
-        for data in VOLUMES:
+        for data in self.both.here.parts:
             origin = self.both.here.stored(data, EARLY)
             if self.both.serving and origin is not None and not self.both.early_copied(data):
                 steps.append(self._copy_snapshot(data, origin))
@@ -176,7 +176,7 @@ class Legs:
 
     def leave(self, target: Instance) -> Plan | None:
         """Return the stop: the volumes leave the machine, and what is on them is snapshotted for good."""
-        if all(self.both.left(data) for data in VOLUMES):
+        if all(self.both.left(data) for data in self.both.here.parts):
             return None
         livepeer, seen = self._volumes[0][1], self.both.here.leaving
         name = f"{self._environment}/{target.name}"
@@ -197,7 +197,7 @@ class Legs:
 
     def copy(self, target: Instance) -> Plan | None:
         """Return the copies: of the final snapshots, then of the volumes."""
-        if all(self.both.copied(data) for data in VOLUMES):
+        if all(self.both.copied(data) for data in self.both.here.parts):
             return None
         steps = [step for data, volume in self._volumes for step in self._copy_lane(data, volume, target, FINAL)]
         return self._there("copies of its volumes", steps)
@@ -252,7 +252,7 @@ class Legs:
     def take_over(self) -> Plan | None:
         """Return the tags that make the copies the node's volumes, and its address where somebody took that away."""
         steps: list[Step] = []
-        for data in VOLUMES:
+        for data in self.both.here.parts:
             copy, known = self.both.there.copy(data), {tags.NODE: self.both.request.node, tags.ROLE: data.role}
             if copy is None or known.items() <= dict(copy.tags).items():
                 continue
@@ -268,5 +268,5 @@ class Legs:
 
     def retire(self, target: Instance) -> Plan:
         """Return the last tags here."""
-        steps = [*retire_others(self.both.here.leaving.node, target), *end(self.both.here.volume(VOLUMES[0]))]
+        steps = [*retire_others(self.both.here.leaving.node, target), *end(self.both.here.volume(LIVEPEER))]
         return self._here("what stayed behind is tagged" if steps else "it is there", steps)

@@ -6,20 +6,24 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from transcoder import guest, layout, tags
-from transcoder.actions.services import chain_state, livepeer_address
+from transcoder import guest, layout, shape, tags
+from transcoder.actions.services import chain_state, livepeer_address, livepeer_round
 from transcoder.errors import TranscoderError
 from transcoder.facts import limits
 from transcoder.facts.geth_rpc import ChainState
+from transcoder.facts.livepeer_api import RoundState
 from transcoder.guest import Guest
 from transcoder.model import Instance, Marker, ServiceState, Volume
-from transcoder.recipes.node import NodeFacts, current, gone
+from transcoder.recipes.node import NodeFacts, current, gone, stranger_reasons, strangers
 from transcoder.world import Host, World
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What one machine says of itself. ``problem`` tells why it says nothing."""
+    """What one machine says of itself. ``problem`` tells why it says nothing.
+
+    ``chain`` is what its geth sees of the chain; ``round`` what its livepeer sees of it where there is no geth.
+    """
 
     instance: Instance
     guest: Guest | None = None
@@ -28,6 +32,7 @@ class Machine:
     livepeer_address: str = ""
     open_files: tuple[tuple[str, int], ...] = ()
     problem: str = ""
+    round: RoundState | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,10 @@ class NodeStatus:
     def describe(self) -> dict[str, Any]:
         """Return the status as JSON-ready data."""
         machine = self.machine
-        services = machine.guest.services if machine and machine.guest else ()
+        units = {unit for data in self.node.parts for unit in (data.mount_unit, data.service.unit)}
+        services = (
+            [state for state in machine.guest.services if state.unit in units] if machine and machine.guest else []
+        )
         return {
             "node": self.node.name,
             "healthy": not self.problems,
@@ -52,7 +60,7 @@ class NodeStatus:
             "private_ip": machine.instance.private_ip if machine else None,
             "elastic_ip": self.node.address.public_ip if self.node.address else None,
             "elastic_ip_at": self.node.address.instance_id if self.node.address else None,
-            "volumes": {data.role: _volume(self.node.volume(data)) for data in layout.VOLUMES},
+            "volumes": {data.role: _volume(self.node.volume(data)) for data in self.node.parts},
             "services": {state.unit: asdict(state) for state in services},
             "mounts": [asdict(m) for m in machine.guest.mounts if m.target in _MOUNTS]
             if machine and machine.guest
@@ -60,6 +68,7 @@ class NodeStatus:
             "address": machine.livepeer_address if machine else "",
             "marker": asdict(machine.marker) if machine and machine.marker else None,
             "chain": asdict(machine.chain) if machine and machine.chain else None,
+            "round": asdict(machine.round) if machine and machine.round else None,
             "open_files_limit": dict(machine.open_files) if machine else {},
             "lock": self.lock,
         }
@@ -81,6 +90,7 @@ def observe(world: World, only: str = "") -> tuple[NodeStatus, ...]:
     volumes = world.cloud.volumes(tags=environment)
     instances = world.cloud.instances(tags=environment)
     addresses = world.cloud.addresses(tags=environment)
+    parts = shape.data_volumes(world.settings)
     roles = [data.role for data in layout.VOLUMES]  # a root volume has its instance's tags of the launch for ever
     tagged = [dict(v.tags) for v in volumes if v.tags.get(tags.ROLE) in roles]
     tagged += [dict(i.tags) for i in instances] + [dict(a.tags) for a in addresses]
@@ -89,10 +99,12 @@ def observe(world: World, only: str = "") -> tuple[NodeStatus, ...]:
         NodeFacts(
             name,
             next(iter(current(volumes, layout.LIVEPEER, name)), None),
-            next(iter(current(volumes, layout.GETH, name)), None),
+            next(iter(current(volumes, layout.GETH, name)), None) if layout.GETH in parts else None,
             next((a for a in addresses if a.tags.get(tags.NODE) == name), None),
             instances,
             gone=gone(volumes, name),
+            parts=parts,
+            strangers=strangers(volumes, parts, name),
         )
         for name in names
     ]
@@ -116,15 +128,17 @@ def look(world: World, instance: Instance) -> Machine:
     try:
         seen = guest.observe(host)
         marker = guest.read_marker(host, layout.LIVEPEER) if seen.mounted(layout.LIVEPEER.mount) else None
-        geth_runs = seen.service(layout.GETH.service.unit).running
+        has_geth = shape.has_geth(world.settings)
+        geth_runs = has_geth and seen.service(layout.GETH.service.unit).running
         livepeer_runs = seen.service(layout.LIVEPEER.service.unit).running
         return Machine(
             instance,
             seen,
             marker,
             chain_state(host) if geth_runs else None,
-            livepeer_address(host) if livepeer_runs else "",
+            livepeer_address(host, world.settings) if livepeer_runs else "",
             _open_files(host, seen),
+            round=livepeer_round(host, world.settings) if livepeer_runs and not has_geth else None,
         )
     except TranscoderError as error:
         return Machine(instance, problem=error.message)
@@ -157,7 +171,8 @@ def _problems(world: World, node: NodeFacts, machine: Machine | None, lock: str)
         return [*_unfinished(node, option), f"{where} {machine.problem}: reboot it, or if it is lost: {way}"]
     problems = [] if not lock else [f"locked: {lock} (broken off? run it again; gone for good? fab unlock {option})"]
     problems += _unfinished(node, option)
-    for data in layout.VOLUMES:
+    problems += stranger_reasons(node)
+    for data in node.parts:
         problems += _volume_problems(node, machine, machine.guest, data)
     if node.address is not None and node.address.instance_id != machine.instance.id:
         problems.append(
@@ -181,7 +196,7 @@ def _unfinished(node: NodeFacts, option: str) -> list[str]:
     target = node.by_id(target_id)
     environment, _, name = target_id.rpartition("/")
     name = target.name if target else name
-    places = ", ".join(f"the {data.role} volume {_place(node, node.volume(data))}" for data in layout.VOLUMES)
+    places = ", ".join(f"the {data.role} volume {_place(node, node.volume(data))}" for data in node.parts)
     back = next((i for i in node.instances if i.tags.get(tags.NODE) == node.name and i.id != target_id), None)
     return_way = f"; back again: fab migrate {option} --to {back.name}" if back else ""
     where, there = (f" in {environment}", f" --to-env {environment}") if environment else ("", "")
@@ -217,6 +232,8 @@ def _volume_problems(node: NodeFacts, machine: Machine, seen: Guest, data: layou
 
 
 def _chain_problems(world: World, machine: Machine) -> list[str]:
+    if not shape.has_geth(world.settings):
+        return _hosted_problems(machine)
     if machine.guest is None or not machine.guest.service(layout.GETH.service.unit).running:
         return []
     if machine.chain is None:
@@ -225,6 +242,17 @@ def _chain_problems(world: World, machine: Machine) -> list[str]:
     limit = world.settings.geth.head_age_seconds
     problems = [] if machine.chain.peers else ["geth has no peers"]
     return problems + ([f"geth's head is {age:.0f} s old (limit {limit} s)"] if age > limit else [])
+
+
+def _hosted_problems(machine: Machine) -> list[str]:
+    """Say that livepeer does not reach its chain, which it reads through somebody else's RPC. The address of that may
+    hold a key, so it is not told."""
+    unit = layout.LIVEPEER.service.unit
+    if machine.guest is None or not machine.guest.service(unit).running or machine.round is not None:
+        return []
+    if not machine.livepeer_address:
+        return [f"livepeer does not answer its API: fab logs --unit {unit}"]
+    return [f"livepeer gets no round from its RPC (eth_url, or ethUrl on its volume): fab logs --unit {unit}"]
 
 
 def is_healthy(statuses: tuple[NodeStatus, ...]) -> bool:

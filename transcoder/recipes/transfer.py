@@ -13,8 +13,8 @@ when it is attached again the node may have gone on writing to it, and they are 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from transcoder import tags
@@ -32,7 +32,7 @@ from transcoder.actions.copies import (
 )
 from transcoder.actions.volume import CheckVolume, Place, SeeDevice
 from transcoder.guest import Guest
-from transcoder.layout import LIVEPEER, VOLUMES, DataVolume
+from transcoder.layout import DataVolume
 from transcoder.model import Instance, Snapshot, Volume
 from transcoder.recipes.devices import names_for
 from transcoder.recipes.leaving import fence, leave, prepare, retire_volume, skip_if
@@ -50,17 +50,16 @@ DISCARDED = "the volumes are attached again, so the node may have written to the
 
 @dataclass(frozen=True)
 class Copies:
-    """What there is of a node's volumes on the way to another zone: the copies, and the snapshots by volume id."""
+    """What there is of a node's volumes on the way to another zone: the copies by role, and the snapshots."""
 
-    livepeer: Volume | None = None
-    geth: Volume | None = None
+    volumes: Mapping[str, Volume] = field(default_factory=dict)
     early: tuple[str, ...] = ()
     """The ids of the volumes that have an early snapshot, stored in full."""
     final: tuple[Snapshot, ...] = ()
 
     def volume(self, data: DataVolume) -> Volume | None:
         """Return the copy of this role."""
-        return self.livepeer if data is LIVEPEER else self.geth
+        return self.volumes.get(data.role)
 
 
 NO_COPIES = Copies()
@@ -68,14 +67,15 @@ NO_COPIES = Copies()
 
 def observe_copies(world: World, node: NodeFacts, target: Instance) -> Copies:
     """Look for copies and snapshots; without a call when the volumes are in the target's zone."""
-    volumes = {data.role: node.volume(data) for data in VOLUMES}
+    volumes = {data.role: node.volume(data) for data in node.parts}
     away = {role: volume for role, volume in volumes.items() if volume is not None and volume.zone != target.zone}
     if not away:
         return NO_COPIES
-    copies = {role: copy_of(world, volume, target.zone) for role, volume in away.items()}
+    found = {role: copy_of(world, volume, target.zone) for role, volume in away.items()}
     early = [v.id for v in away.values() if _stored(snapshots_of(world, v, EARLY, target.id))]
     final = [snapshot for v in away.values() for snapshot in snapshots_of(world, v, FINAL, target.id)]
-    return Copies(copies.get("livepeer"), copies.get("geth"), tuple(early), tuple(final))
+    copies = {role: copy for role, copy in found.items() if copy is not None}
+    return Copies(copies, tuple(early), tuple(final))
 
 
 def _stored(found: Sequence[Snapshot]) -> bool:
@@ -103,7 +103,7 @@ class Transfer:
     @property
     def _away(self) -> list[tuple[DataVolume, Volume]]:
         """The volumes that are in another zone."""
-        pairs = [(data, self.observed.node.volume(data)) for data in VOLUMES]
+        pairs = [(data, self.observed.node.volume(data)) for data in self.observed.node.parts]
         return [(data, volume) for data, volume in pairs if volume is not None and volume.zone != self.target.zone]
 
     def _copied(self, data: DataVolume) -> bool:

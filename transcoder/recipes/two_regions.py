@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from transcoder import tags
 from transcoder.actions.copies import EARLY, FINAL
+from transcoder.actions.services import livepeer_round
 from transcoder.errors import Refused
 from transcoder.guest import Guest
-from transcoder.layout import LIVEPEER, VOLUMES, DataVolume
+from transcoder.layout import DataVolume
 from transcoder.model import Instance, Snapshot, Volume
 from transcoder.recipes import migrate
 from transcoder.recipes.node import NodeFacts, observe_node
-from transcoder.recipes.preflight import Survey, livepeer_runs, observe_round, survey
+from transcoder.recipes.preflight import Survey, livepeer_runs, survey
 from transcoder.settings import Settings
 from transcoder.world import World
 
@@ -24,14 +25,19 @@ class Here:
 
     leaving: migrate.Observed
     """The node and the machine that it is at, as a migration within the region sees them; without a target."""
-    own: tuple[Volume | None, Volume | None]
-    """livepeer and geth: the node's volumes, or what is left of them here when the node has gone."""
+    own: Mapping[str, Volume]
+    """The node's volumes by role, or what is left of them here when the node has gone."""
     snapshots: tuple[Snapshot, ...]
     survey: Survey | None
 
     def volume(self, data: DataVolume) -> Volume | None:
         """Return the volume of this role."""
-        return self.own[0] if data is LIVEPEER else self.own[1]
+        return self.own.get(data.role)
+
+    @property
+    def parts(self) -> tuple[DataVolume, ...]:
+        """What the node consists of."""
+        return self.leaving.node.parts
 
     def is_gone(self, data: DataVolume) -> bool:
         """Tell whether this volume has been left behind for good."""
@@ -58,12 +64,13 @@ class There:
     launch: migrate.LaunchFacts | None
     no_launch: str
     """Why no target can be launched."""
-    copies: tuple[Volume | None, Volume | None]
+    copies: Mapping[str, Volume]
+    """By role."""
     snapshots: tuple[Snapshot, ...]
 
     def copy(self, data: DataVolume) -> Volume | None:
         """Return the copy of this role."""
-        return self.copies[0] if data is LIVEPEER else self.copies[1]
+        return self.copies.get(data.role)
 
     def has(self, origin: Snapshot) -> bool:
         """Tell whether a snapshot has been copied to here."""
@@ -92,7 +99,7 @@ class Both:
     @property
     def departed(self) -> bool:
         """Whether there is no way back: the node lives on in the other region."""
-        return any(self.here.is_gone(data) for data in VOLUMES)
+        return any(self.here.is_gone(data) for data in self.here.parts)
 
     def early_stored(self, data: DataVolume) -> bool:
         """Tell whether a volume has an early snapshot here."""
@@ -121,12 +128,13 @@ def observe(here: World, there: World, request: migrate.Request) -> Both:
     """
     node_here = observe_node(here, request.node, even_gone=True)
     node_there = observe_node(there, request.node, even_gone=True)
-    pairs = [_pair(node_here, there, data) for data in VOLUMES]
-    own = (pairs[0][0], pairs[1][0])
-    departed = any(volume is not None and tags.GONE_TO in volume.tags for volume in own)
+    pairs = {data.role: _pair(node_here, there, data) for data in node_here.parts}
+    own = {role: volume for role, (volume, _) in pairs.items() if volume is not None}
+    departed = any(tags.GONE_TO in volume.tags for volume in own.values())
     target = _target(request, node_there, departed=departed)
-    copies = [_copy(volume, found, target) for volume, found in pairs]
-    side = _there(there, request, node_there, target, (copies[0], copies[1]))
+    found = {role: _copy(volume, copies, target) for role, (volume, copies) in pairs.items()}
+    copies = {role: copy for role, copy in found.items() if copy is not None}
+    side = _there(there, request, node_there, target, copies)
     return Both(request, _here(here, there.settings.name, request, node_here, own), side, there)
 
 
@@ -166,12 +174,11 @@ def _target(request: migrate.Request, node: NodeFacts, *, departed: bool) -> Ins
     return node.target or (node.carrier if departed else None)
 
 
-def _here(
-    world: World, to: str, request: migrate.Request, node: NodeFacts, own: tuple[Volume | None, Volume | None]
-) -> Here:
+def _here(world: World, to: str, request: migrate.Request, node: NodeFacts, own: Mapping[str, Volume]) -> Here:
     source = migrate.source_of(node, None)
     seen, problem = migrate.look(world, source)
     serving = source is not None and livepeer_runs(seen)
+    surveyed = survey(world, source) if serving and source is not None else None
     leaving = migrate.Observed(
         world.settings,
         request,
@@ -183,9 +190,8 @@ def _here(
         None,
         "",
         "",
-        round=observe_round(world.hosts(source)) if serving and source is not None else None,
+        round=livepeer_round(world.hosts(source), world.settings) if serving and source is not None else None,
     )
-    surveyed = survey(world, source) if serving and source is not None else None
     return Here(leaving, own, moved(world, request.node, to), surveyed)
 
 
@@ -194,7 +200,7 @@ def _there(
     request: migrate.Request,
     node: NodeFacts,
     target: Instance | None,
-    copies: tuple[Volume | None, Volume | None],
+    copies: Mapping[str, Volume],
 ) -> There:
     seen, problem = migrate.look_at_target(world, target)
     launch, refused = (None, "") if target is not None else _launch(world, node, request)

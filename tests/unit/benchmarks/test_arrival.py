@@ -55,10 +55,11 @@ class Machines:
         }
         for name, answer in shown.items():
             monkeypatch.setattr(look, name, answer)
-        monkeypatch.setattr(arrival, "livepeer_address", lambda _host: self.account)
+        monkeypatch.setattr(arrival, "livepeer_address", lambda _host, _settings: self.account)
 
     def problems(self, before: Before = BEFORE) -> str:
-        arena: Any = SimpleNamespace(facts=lambda: self.facts, host=lambda instance: instance, account=ACCOUNT)
+        known = {"account": ACCOUNT, "settings": None}
+        arena: Any = SimpleNamespace(facts=lambda: self.facts, host=lambda instance: instance, **known)
         return "; ".join(arrival.problems(arena, before, SOURCE, TARGET))
 
 

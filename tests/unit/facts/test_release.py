@@ -22,6 +22,11 @@ def test_an_image_that_does_not_say_its_network_has_none() -> None:
     assert parse_release(text(livepeer="v0.5.30")) == Release((1, 8, 27), (0, 5, 30), "")
 
 
+def test_an_image_without_a_geth_says_so_by_not_naming_one() -> None:
+    told = json.dumps({"livepeer": {"version": "v0.9.1"}, "network": "arbitrum-one-mainnet"})
+    assert parse_release(told) == Release(None, (0, 9, 1), "arbitrum-one-mainnet")
+
+
 @pytest.mark.parametrize("bad", ["", "{}", "[]", '{"geth": {}, "livepeer": {}}', text(geth="latest"), text(geth="1.8")])
 def test_what_is_not_understood_is_an_error(bad: str) -> None:
     with pytest.raises(Failed, match=r"release\.json"):

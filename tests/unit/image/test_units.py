@@ -6,15 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from packer.recipe import unit_names
 from packer.rootfs import render_rootfs
 from tests.unit.image.rendered import DATA, parse_unit, rendered, text_of
 from tests.unit.packer.samples import arbitrum_settings
-from transcoder import layout
+from transcoder import layout, shape
 from transcoder.settings import load, names
 
 DIRECTORY = "etc/systemd/system"
-UNITS = unit_names(load("bionic-2018"))
+UNITS = shape.units(load("bionic-2018"))
 GOLDEN = Path(__file__).parent / "golden" / "geth-1.8.27-livepeer-0.2.4"
 
 
@@ -142,7 +141,7 @@ def test_an_image_without_geth_has_no_unit_of_it_and_waits_for_none(tmp_path: Pa
     units = {path.removeprefix(f"{DIRECTORY}/") for path in files if path.startswith(f"{DIRECTORY}/")}
     livepeer = text_of(files, f"{DIRECTORY}/livepeer-transcoder.service")
 
-    assert units == {"d1.mount", "livepeer-transcoder.service"} == set(unit_names(arbitrum_settings(tmp_path)))
+    assert units == {"d1.mount", "livepeer-transcoder.service"} == set(shape.units(arbitrum_settings(tmp_path)))
     assert "etc/geth/geth.toml" not in files
     assert "geth" not in livepeer
 

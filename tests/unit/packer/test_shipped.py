@@ -14,9 +14,9 @@ from typing import Any, cast
 import pytest
 
 from packer import bake, command
-from packer.programs import baked_volumes, check_programs, choice_of, notes
+from packer.programs import check_programs, choice_of, notes
 from packer.versions import Packer
-from transcoder import layout
+from transcoder import layout, shape
 from transcoder.catalog import geth, livepeer
 from transcoder.errors import Refused, Unreachable
 from transcoder.settings import load, names
@@ -89,7 +89,7 @@ def test_arbitrum_is_a_node_of_today() -> None:
         *("required", "gp3"),
         "gp3",
     )
-    assert baked_volumes(settings) == (layout.LIVEPEER,)
+    assert shape.data_volumes(settings) == (layout.LIVEPEER,)
 
 
 def test_the_reference_says_that_its_network_is_gone() -> None:

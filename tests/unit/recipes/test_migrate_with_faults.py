@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.simulated.breakages import FAULTS, LINES, Break
+from tests.simulated.breakages import FAULTS, LINES, OF_GETH, OF_RPC, Break
 from tests.simulated.lanes import Order, ordered
 from tests.simulated.rehearsal import TARGET, Ending, Rehearsal, Scenario
 from tests.simulated.world import NODE
@@ -48,7 +48,11 @@ def orders() -> st.SearchStrategy[Order]:
 
 
 def scenarios(
-    *faults: str, most: int = 1, across: bool = False, machines: Sequence[bool] = (True, False)
+    *faults: str,
+    most: int = 1,
+    across: bool = False,
+    machines: Sequence[bool] = (True, False),
+    hosted: bool = False,
 ) -> st.SearchStrategy[Scenario]:
     return st.builds(
         Scenario,
@@ -60,6 +64,7 @@ def scenarios(
         elsewhere=st.booleans(),
         on_error=st.just(OnError.STOP) if across else st.sampled_from(OnError),
         across=st.just(across),
+        hosted=st.just(hosted),
     )
 
 
@@ -99,7 +104,12 @@ def examine(examples: int, scenarios: st.SearchStrategy[Scenario], check: Callab
     checked()
 
 
-@pytest.mark.parametrize("fault", [*LINES, *FAULTS])
+OWN = [fault for fault in FAULTS if fault not in OF_RPC]
+HOSTED = [fault for fault in FAULTS if fault not in OF_GETH]
+"""The faults of a node with a geth, and of one without."""
+
+
+@pytest.mark.parametrize("fault", [*LINES, *OWN])
 def test_after_a_fault_anywhere_one_more_run_ends_well(fault: str) -> None:
     examine(14, scenarios(fault), ends_with_one_more_run)
 
@@ -122,10 +132,16 @@ def test_what_ec2_and_machines_do_every_day_does_not_even_break_the_run(fault: s
 
 
 def test_after_faults_in_one_run_after_the_other_one_more_ends_well() -> None:
-    examine(40, scenarios(*LINES, *FAULTS, most=3), ends_with_one_more_run)
+    examine(40, scenarios(*LINES, *OWN, most=3), ends_with_one_more_run)
 
 
-@pytest.mark.parametrize("faults", [("killed", "no_answer"), tuple(FAULTS)], ids=["process", "world"])
+@pytest.mark.parametrize("across", [False, True], ids=["one zone", "two zones"])
+@pytest.mark.parametrize("faults", [LINES, tuple(HOSTED), OF_RPC], ids=["process", "world", "its chain"])
+def test_without_a_geth_too_one_more_run_ends_well(faults: tuple[str, ...], across: bool) -> None:
+    examine(14 if len(faults) > 1 else 5, scenarios(*faults, across=across, hosted=True), ends_with_one_more_run)
+
+
+@pytest.mark.parametrize("faults", [("killed", "no_answer"), tuple(OWN)], ids=["process", "world"])
 def test_across_zones_too_one_more_run_ends_well(faults: tuple[str, ...]) -> None:
     examine(14, scenarios(*faults, across=True), ends_with_one_more_run)
 
