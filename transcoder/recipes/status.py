@@ -180,7 +180,8 @@ def _problems(world: World, node: NodeFacts, machine: Machine | None, lock: str)
         )
     if machine.guest.held:
         problems.append(f"held on {where}, so not started by itself: {', '.join(sorted(machine.guest.held))}")
-    expected = machine.marker.address if machine.marker else ""
+    known = node.livepeer.tags.get(tags.ADDRESS, "") if node.livepeer else ""
+    expected = machine.marker.address if machine.marker else known
     if not expected:
         problems.append(f"it has no key: fab create-key {option}")
     elif machine.livepeer_address and machine.livepeer_address.lower() != expected.lower():

@@ -168,6 +168,21 @@ def test_the_node_goes_to_another_machine_and_no_step_speaks_of_geth(nitro: bool
     assert "/d2" not in all_that_was_said(sim, console)
 
 
+@pytest.mark.parametrize("runs", ["v0.6.0", "v0.9.1"], ids=["round in bytes", "round as text"])
+def test_a_reward_that_is_still_to_be_called_stops_it_also_when_the_machine_is_of_an_older_image(runs: str) -> None:
+    sim = Simulation(without_geth(livepeer={"version": "v0.9.1"}))
+    sim.node()
+    sim.machine(NODE).programs["livepeer"] = runs
+    sim.instance(TARGET)
+    sim.rounds.current += 1
+    sim.forget()
+    with pytest.raises(Refused, match="the reward of round 1341 has not been called yet"):
+        perform(go(), sim)
+    assert sim.cloud.mutations == []
+    perform(go(ignore_round=True), sim)
+    assert_arrived(sim)
+
+
 def _changes_of_a_whole_run() -> int:
     sim, counter = Simulation(without_geth()), Cut(-1, after=False)
     sim.node()
@@ -343,6 +358,8 @@ def test_detached_it_comes_back() -> None:
     sim = node()
     perform(detach.operation(detach.Request(NODE)), sim)
     assert sim.of(LIVEPEER).attachment is None
+    (seen,) = status.observe(sim.world, NODE)
+    assert not any("create-key" in problem for problem in seen.problems), "its key is on the volume"
     assert sim.machine(NODE).held == set()
     perform(attach.operation(attach.Request(NODE, NODE)), sim)
     assert_arrived(sim, NODE)
