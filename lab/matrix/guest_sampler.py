@@ -15,7 +15,7 @@ from typing import List, Tuple
 INTERVAL = 0.3
 RECORDS = "/d1/livepeer/.lpData/records.log"
 TAIL = 4096
-CHECKS = "/usr/local/lib/transcoder/"
+INTERPRETERS = ("python", "sh", "bash", "dash")
 
 
 def livepeers() -> List[Tuple[int, str]]:
@@ -29,11 +29,19 @@ def livepeers() -> List[Tuple[int, str]]:
                 words = file.read().decode("utf-8", "replace").split("\0")
         except OSError:
             continue
-        # A script's first word is its interpreter; the checks that become livepeer name it further behind.
-        own = words[:3]
-        if any(os.path.basename(word) == "livepeer" for word in own) and not any(CHECKS in word for word in own):
+        if os.path.basename(program(words)) == "livepeer":
             found.append((int(name), account(words)))
     return found
+
+
+def program(words: List[str]) -> str:
+    """Return what a command line runs: its first word, or the script that an interpreter was given.
+
+    Others may name livepeer's file without being it: ``sha256sum /usr/local/bin/livepeer``.
+    """
+    if os.path.basename(words[0]).startswith(INTERPRETERS):
+        return next((word for word in words[1:] if not word.startswith("-")), "")
+    return words[0]
 
 
 def account(words: List[str]) -> str:
@@ -73,4 +81,5 @@ def main() -> None:
         time.sleep(INTERVAL)
 
 
-main()
+if __name__ == "__main__":
+    main()
