@@ -10,15 +10,15 @@ packer {
 }
 
 source "amazon-ebs" "node" {
-  region                                = "us-east-1"
-  availability_zone                     = "us-east-1a"
-  custom_endpoint_ec2                   = "http://127.0.0.1:5000"
-  skip_credential_validation            = true
-  skip_metadata_api_check               = true
-  skip_region_validation                = true
-  ami_name                              = "livepeer-transcoder-ubuntu-18.04-0123456789ab"
-  ami_description                       = "livepeer node, environment world"
-  tags                                  = {
+  region                     = "us-east-1"
+  availability_zone          = "us-east-1a"
+  custom_endpoint_ec2        = "http://127.0.0.1:5000"
+  skip_credential_validation = true
+  skip_metadata_api_check    = true
+  skip_region_validation     = true
+  ami_name                   = "livepeer-transcoder-ubuntu-18.04-0123456789ab"
+  ami_description            = "livepeer node, environment world"
+  tags = {
     Name                     = "livepeer-transcoder-ubuntu-18.04-0123456789ab",
     "transcoder:environment" = "world",
     "transcoder:digest"      = "0123456789ab0000000000000000000000000000000000000000000000000000",
@@ -28,7 +28,7 @@ source "amazon-ebs" "node" {
     "transcoder:packer"      = "1.11.0",
     "transcoder:source-ami"  = "{{ .SourceAMI }}",
   }
-  snapshot_tags                         = {
+  snapshot_tags = {
     Name                     = "livepeer-transcoder-ubuntu-18.04-0123456789ab",
     "transcoder:environment" = "world",
     "transcoder:digest"      = "0123456789ab0000000000000000000000000000000000000000000000000000",
@@ -38,34 +38,34 @@ source "amazon-ebs" "node" {
     "transcoder:packer"      = "1.11.0",
     "transcoder:source-ami"  = "{{ .SourceAMI }}",
   }
-  run_tags                              = {
+  run_tags = {
     Name                     = "livepeer-transcoder-ubuntu-18.04-0123456789ab (being baked)",
     "transcoder:environment" = "world",
   }
-  run_volume_tags                       = {
+  run_volume_tags = {
     Name                     = "livepeer-transcoder-ubuntu-18.04-0123456789ab (being baked)",
     "transcoder:environment" = "world",
   }
-  instance_type                         = "c4.large"
-  communicator                          = "ssh"
-  ssh_username                          = "ubuntu"
-  ssh_port                              = 22
-  ssh_interface                         = "private_ip"
-  ssh_timeout                           = "10m"
+  instance_type = "c4.large"
+  communicator  = "ssh"
+  ssh_username  = "ubuntu"
+  ssh_port      = 22
+  ssh_interface = "private_ip"
+  ssh_timeout   = "10m"
   temporary_security_group_source_cidrs = [
     "192.0.2.0/24",
     "198.51.100.7/32",
   ]
-  temporary_key_pair_type               = "ed25519"
-  imds_support                          = "v2.0"
+  temporary_key_pair_type = "ed25519"
+  imds_support            = "v2.0"
 
   source_ami_filter {
-    filters     = {
+    filters = {
       name                = "stock/*",
       root-device-type    = "ebs",
       virtualization-type = "hvm",
     }
-    owners      = [
+    owners = [
       "self",
     ]
     most_recent = true
@@ -96,24 +96,24 @@ build {
   ]
 
   provisioner "shell" {
-    script           = "${path.root}/provision/10-wait-for-apt.sh"
-    execute_command  = "sudo env {{ .Vars }} sh {{ .Path }}"
+    script          = "${path.root}/provision/10-wait-for-apt.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     environment_vars = [
       "APT_BUDGET_SECONDS=600",
     ]
   }
 
   provisioner "shell" {
-    script           = "${path.root}/provision/20-packages.sh"
-    execute_command  = "sudo env {{ .Vars }} sh {{ .Path }}"
+    script          = "${path.root}/provision/20-packages.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     environment_vars = [
       "PACKAGES=ca-certificates chrony curl e2fsprogs lsof psmisc python3",
     ]
   }
 
   provisioner "shell" {
-    script           = "${path.root}/provision/30-users.sh"
-    execute_command  = "sudo env {{ .Vars }} sh {{ .Path }}"
+    script          = "${path.root}/provision/30-users.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     environment_vars = [
       "USERS=livepeer:2101 geth:2102",
       "MOUNT_POINTS=/d1 /d2",
@@ -126,8 +126,8 @@ build {
   }
 
   provisioner "shell" {
-    script           = "${path.root}/provision/40-rootfs.sh"
-    execute_command  = "sudo env {{ .Vars }} sh {{ .Path }}"
+    script          = "${path.root}/provision/40-rootfs.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     environment_vars = [
       "ROOTFS=/tmp/transcoder-rootfs.tar",
       "ROOTFS_SHA256=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
@@ -140,8 +140,8 @@ build {
   }
 
   provisioner "shell" {
-    script           = "${path.root}/provision/50-binaries.sh"
-    execute_command  = "sudo env {{ .Vars }} sh {{ .Path }}"
+    script          = "${path.root}/provision/50-binaries.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     environment_vars = [
       "BINARIES=/tmp/transcoder-binaries.tar",
       "BINARIES_SHA256=bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
@@ -149,8 +149,8 @@ build {
   }
 
   provisioner "shell" {
-    script           = "${path.root}/provision/60-enable.sh"
-    execute_command  = "sudo env {{ .Vars }} sh {{ .Path }}"
+    script          = "${path.root}/provision/60-enable.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     environment_vars = [
       "UNITS=d1.mount livepeer-transcoder.service d2.mount geth.service",
     ]
@@ -162,8 +162,8 @@ build {
   }
 
   provisioner "shell" {
-    script           = "${path.root}/provision/90-prove.sh"
-    execute_command  = "sudo env {{ .Vars }} sh {{ .Path }}"
+    script          = "${path.root}/provision/90-prove.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     environment_vars = [
       "USERS=livepeer:2101 geth:2102",
       "UNITS=d1.mount livepeer-transcoder.service d2.mount geth.service",
