@@ -28,6 +28,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("transcoder.compatibility",),
     ("transcoder.world",),
     ("transcoder.settings", "transcoder.facts", "transcoder.aws_shapes", "transcoder.aws_errors"),
+    ("transcoder.settings_programs",),
     ("transcoder.catalog",),
     ("transcoder.model", "transcoder.tags", "transcoder.layout", "transcoder.secret", "transcoder.errors"),
 )
@@ -38,7 +39,9 @@ DOORS = {
     "botocore": "transcoder/aws*.py",
     "fabric": "transcoder/remote.py",
     "paramiko": "transcoder/remote.py",
-    "pydantic": "transcoder/settings.py",
+    "pydantic": "transcoder/settings*.py",
+    "cyclonedx": "packer/sbom.py",
+    "packageurl": "packer/sbom.py",
 }
 """A library -> the only files outside the lab that import it."""
 
@@ -48,6 +51,7 @@ PUBLIC_HOSTS = {
     *("archive.ubuntu.com", "deb.debian.org", "old-releases.ubuntu.com", "security.debian.org"),
     *("gethstore.blob.core.windows.net", "geth.ethereum.org", "viz.livepeer.org", "docs.aws.amazon.com"),
     *("arb1.arbitrum.io", "docs.livepeer.org", "wiki.debian.org", "www.packer.io", "example.org"),
+    *("keyserver.ubuntu.com", "ppa.launchpadcontent.net"),
 }
 """Hosts that text of this project may name: public ones that an operator anywhere can reach."""
 

@@ -23,7 +23,6 @@ GOLDEN = Path(__file__).parent / "golden"
 OLD, NEW = Packer(1, 6, 6), Packer(1, 11, 0)
 
 
-
 def shipped(name: str, _directory: Path) -> Settings:
     return load(name)
 
@@ -50,6 +49,7 @@ def document(settings: Settings, packer: Packer, source_ami_id: str = "", root_d
         packer,
         ami_name="livepeer-transcoder-ubuntu-18.04-0123456789ab",
         digest="0123456789ab" + "0" * 52,
+        commit="c" * 40,
         source_ami_id=source_ami_id,
         root_device=root_device,
     )

@@ -15,22 +15,28 @@ source "amazon-ebs" "node" {
   ami_name          = "livepeer-transcoder-ubuntu-18.04-0123456789ab"
   ami_description   = "livepeer node, environment arbitrum"
   tags = {
-    Name                     = "livepeer-transcoder-ubuntu-18.04-0123456789ab",
-    "transcoder:environment" = "arbitrum",
-    "transcoder:digest"      = "0123456789ab0000000000000000000000000000000000000000000000000000",
-    "transcoder:os"          = "ubuntu-24.04",
-    "transcoder:livepeer"    = "v0.9.1",
-    "transcoder:packer"      = "1.11.0",
-    "transcoder:source-ami"  = "{{ .SourceAMI }}",
+    Name                         = "livepeer-transcoder-ubuntu-18.04-0123456789ab",
+    "transcoder:environment"     = "arbitrum",
+    "transcoder:digest"          = "0123456789ab0000000000000000000000000000000000000000000000000000",
+    "transcoder:os"              = "ubuntu-24.04",
+    "transcoder:livepeer"        = "v0.9.1",
+    "transcoder:packer"          = "1.11.0",
+    "transcoder:source-ami"      = "{{ .SourceAMI }}",
+    "transcoder:source-ami-name" = "{{ .SourceAMIName }}",
+    "transcoder:commit"          = "cccccccccccccccccccccccccccccccccccccccc",
+    "transcoder:baked"           = "{{ isotime }}",
   }
   snapshot_tags = {
-    Name                     = "livepeer-transcoder-ubuntu-18.04-0123456789ab",
-    "transcoder:environment" = "arbitrum",
-    "transcoder:digest"      = "0123456789ab0000000000000000000000000000000000000000000000000000",
-    "transcoder:os"          = "ubuntu-24.04",
-    "transcoder:livepeer"    = "v0.9.1",
-    "transcoder:packer"      = "1.11.0",
-    "transcoder:source-ami"  = "{{ .SourceAMI }}",
+    Name                         = "livepeer-transcoder-ubuntu-18.04-0123456789ab",
+    "transcoder:environment"     = "arbitrum",
+    "transcoder:digest"          = "0123456789ab0000000000000000000000000000000000000000000000000000",
+    "transcoder:os"              = "ubuntu-24.04",
+    "transcoder:livepeer"        = "v0.9.1",
+    "transcoder:packer"          = "1.11.0",
+    "transcoder:source-ami"      = "{{ .SourceAMI }}",
+    "transcoder:source-ami-name" = "{{ .SourceAMIName }}",
+    "transcoder:commit"          = "cccccccccccccccccccccccccccccccccccccccc",
+    "transcoder:baked"           = "{{ isotime }}",
   }
   run_tags = {
     Name                     = "livepeer-transcoder-ubuntu-18.04-0123456789ab (being baked)",
@@ -149,6 +155,26 @@ build {
     environment_vars = [
       "UNITS=d1.mount livepeer-transcoder.service",
     ]
+  }
+
+  provisioner "shell" {
+    script          = "${path.root}/provision/70-inventory.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
+    environment_vars = [
+      "PROGRAMS=livepeer livepeer_cli",
+    ]
+  }
+
+  provisioner "file" {
+    direction   = "download"
+    source      = "/etc/transcoder/packages.tsv"
+    destination = "${path.root}/packages.tsv"
+  }
+
+  provisioner "file" {
+    direction   = "download"
+    source      = "/etc/transcoder/programs.sha256"
+    destination = "${path.root}/programs.sha256"
   }
 
   provisioner "shell" {

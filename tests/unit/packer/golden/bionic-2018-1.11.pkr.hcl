@@ -15,24 +15,30 @@ source "amazon-ebs" "node" {
   ami_name          = "livepeer-transcoder-ubuntu-18.04-0123456789ab"
   ami_description   = "livepeer node, environment bionic-2018"
   tags = {
-    Name                     = "livepeer-transcoder-ubuntu-18.04-0123456789ab",
-    "transcoder:environment" = "bionic-2018",
-    "transcoder:digest"      = "0123456789ab0000000000000000000000000000000000000000000000000000",
-    "transcoder:os"          = "ubuntu-18.04",
-    "transcoder:geth"        = "1.8.27",
-    "transcoder:livepeer"    = "0.2.4",
-    "transcoder:packer"      = "1.11.0",
-    "transcoder:source-ami"  = "{{ .SourceAMI }}",
+    Name                         = "livepeer-transcoder-ubuntu-18.04-0123456789ab",
+    "transcoder:environment"     = "bionic-2018",
+    "transcoder:digest"          = "0123456789ab0000000000000000000000000000000000000000000000000000",
+    "transcoder:os"              = "ubuntu-18.04",
+    "transcoder:geth"            = "1.8.27",
+    "transcoder:livepeer"        = "0.2.4",
+    "transcoder:packer"          = "1.11.0",
+    "transcoder:source-ami"      = "{{ .SourceAMI }}",
+    "transcoder:source-ami-name" = "{{ .SourceAMIName }}",
+    "transcoder:commit"          = "cccccccccccccccccccccccccccccccccccccccc",
+    "transcoder:baked"           = "{{ isotime }}",
   }
   snapshot_tags = {
-    Name                     = "livepeer-transcoder-ubuntu-18.04-0123456789ab",
-    "transcoder:environment" = "bionic-2018",
-    "transcoder:digest"      = "0123456789ab0000000000000000000000000000000000000000000000000000",
-    "transcoder:os"          = "ubuntu-18.04",
-    "transcoder:geth"        = "1.8.27",
-    "transcoder:livepeer"    = "0.2.4",
-    "transcoder:packer"      = "1.11.0",
-    "transcoder:source-ami"  = "{{ .SourceAMI }}",
+    Name                         = "livepeer-transcoder-ubuntu-18.04-0123456789ab",
+    "transcoder:environment"     = "bionic-2018",
+    "transcoder:digest"          = "0123456789ab0000000000000000000000000000000000000000000000000000",
+    "transcoder:os"              = "ubuntu-18.04",
+    "transcoder:geth"            = "1.8.27",
+    "transcoder:livepeer"        = "0.2.4",
+    "transcoder:packer"          = "1.11.0",
+    "transcoder:source-ami"      = "{{ .SourceAMI }}",
+    "transcoder:source-ami-name" = "{{ .SourceAMIName }}",
+    "transcoder:commit"          = "cccccccccccccccccccccccccccccccccccccccc",
+    "transcoder:baked"           = "{{ isotime }}",
   }
   run_tags = {
     Name                     = "livepeer-transcoder-ubuntu-18.04-0123456789ab (being baked)",
@@ -149,6 +155,26 @@ build {
     environment_vars = [
       "UNITS=d1.mount livepeer-transcoder.service d2.mount geth.service",
     ]
+  }
+
+  provisioner "shell" {
+    script          = "${path.root}/provision/70-inventory.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
+    environment_vars = [
+      "PROGRAMS=geth livepeer livepeer_cli",
+    ]
+  }
+
+  provisioner "file" {
+    direction   = "download"
+    source      = "/etc/transcoder/packages.tsv"
+    destination = "${path.root}/packages.tsv"
+  }
+
+  provisioner "file" {
+    direction   = "download"
+    source      = "/etc/transcoder/programs.sha256"
+    destination = "${path.root}/programs.sha256"
   }
 
   provisioner "shell" {
