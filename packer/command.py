@@ -38,6 +38,10 @@ class Baked:
 
     def describe(self) -> dict[str, Any]:
         """Return the outcome as JSON-ready data."""
+        return {**self.facts(), "record": str(self.record or "")}
+
+    def facts(self) -> dict[str, Any]:
+        """Return what of it stays true."""
         return {
             "ami": self.image.id,
             "name": self.image.name,
@@ -46,7 +50,6 @@ class Baked:
             "packer": self.packer,
             "builder": "amazon-ebs",
             "seconds": round(self.seconds, 1),
-            "record": str(self.record or ""),
         }
 
     @property
@@ -90,7 +93,7 @@ def _bake(world: World, *, force: bool, yes: bool) -> Baked:
     assert found is not None  # noqa: S101 - either found before or baked now
     baked = Baked(found, fresh, prepared.digest, str(prepared.packer), time.monotonic() - started)
     if fresh:
-        write_record(found, prepared.directory, RECORDS, baked.describe())
+        write_record(found, prepared.directory, RECORDS, baked.facts())
     return baked
 
 

@@ -255,6 +255,14 @@ def test_every_url_names_a_public_host() -> None:
             assert public or address, f"{path.relative_to(ROOT)} names the host {host}"
 
 
+def test_nothing_that_is_downloaded_is_piped_into_a_shell() -> None:
+    piped = re.compile(r"\b(curl|wget)\b[^\n|]*\|\s*(sudo\s+)?(\S*/)?(ba|da|z)?sh\b")
+    assert piped.search("curl -fsSL https://example.org/install | sudo bash -s --")
+    own = Path(__file__)
+    found = [path.relative_to(ROOT) for path in texts() if path != own and piped.search(readable(path))]
+    assert not found
+
+
 def test_nothing_names_a_path_of_one_workplace() -> None:
     """Absolute paths of the machine that it was written on, and the way the work was organised."""
     private = re.compile(r"/wor[k]/|/hom[e]/(?!ubuntu|USER)\w+|/tm[p]/(?:helpers|lab)\b|\bsub-?agen[t]s?\b")

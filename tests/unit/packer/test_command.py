@@ -103,6 +103,7 @@ def test_the_record_of_a_bake_is_named(tmp_path: Path, bakery: Bakery, capsys: p
 
     record = Path(json.loads(capsys.readouterr().out)["record"])
     assert record == tmp_path / "images" / "ami-1"
+    assert json.loads((record / MANIFEST).read_text())["name"] == bakery.cloud.baked[0].name
     assert {path.name for path in record.iterdir()} == {MANIFEST, SBOM, "packages.tsv", "programs.sha256"}
 
 

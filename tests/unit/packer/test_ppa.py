@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from packer.digest import image_digest
 from packer.downloads import Store
 from packer.ppa import KEYRING, PREFERENCES, SOURCES, apt_files
 from packer.programs import check_programs, notes
+from packer.recipe import SCRIPTS
 from packer.versions import Packer
 from tests.unit.packer.keys import Signer, signers
 from tests.unit.packer.samples import GETH_TAR, settings_in, write_archives
@@ -119,3 +121,20 @@ def test_sums_of_an_archive_make_no_sense_for_it(tmp_path: Path, launchpad: Sign
     with pytest.raises(BadSettings) as refusal:
         load(str(path))
     assert "apt checks it" in refusal.value.reasons[0]
+
+
+def test_a_version_that_the_archive_no_longer_has_fails_with_what_it_offers(tmp_path: Path) -> None:
+    stubs = {
+        "apt-get": "exit 0",
+        "apt-cache": 'echo " geth | 1.17.5+build32000+bionic | https://ppa.launchpadcontent.net"',
+    }
+    for name, does in stubs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "GETH_VERSION": "1.8.27", "GETH_SHA256": ""}
+
+    command = ["sh", str(SCRIPTS / "45-geth-package.sh")]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    assert result.returncode == 1
+    assert "offers geth 1.17.5+build32000+bionic and not 1.8.27" in result.stderr
