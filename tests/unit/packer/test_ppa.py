@@ -58,7 +58,10 @@ def test_the_source_names_its_own_keyring_and_the_release_of_the_image(tmp_path:
         "https://ppa.launchpadcontent.net/ethereum/ethereum/ubuntu bionic main\n"
     )
     assert files[KEYRING].content.startswith(b"\x98")
-    assert "Pin: version 1.8.27+*" in files[PREFERENCES].content.decode()
+    assert files[PREFERENCES].content.decode().split("\n\n") == [
+        "Package: *\nPin: release o=LP-PPA-ethereum-ethereum\nPin-Priority: -1",
+        "Package: geth\nPin: version 1.8.27+*\nPin-Priority: 1000\n",
+    ]
 
 
 def test_geth_is_installed_by_apt_and_no_archive_of_it_is_fetched(tmp_path: Path, launchpad: Signer) -> None:

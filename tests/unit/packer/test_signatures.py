@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from packer.downloads import Store, fetch
-from packer.signatures import only_key
+from packer.signatures import check_signature, only_key
 from tests.unit.packer.keys import Signer, signers
 from tests.unit.packer.samples import settings_in, tar_with
 from transcoder.catalog import geth
@@ -61,6 +61,16 @@ def test_a_good_signature_by_another_key_of_the_same_keyring_is_refused(tmp_path
 
     with pytest.raises(Refused, match="not signed by"):
         fetch(wanted, Store(tmp_path))
+
+
+def test_of_a_keyring_with_more_keys_the_pinned_one_counts(tmp_path: Path, two: list[Signer]) -> None:
+    builder, stranger = two
+    both = builder.public(armor=False) + stranger.public(armor=False)
+    (tmp_path / "x").write_bytes(CONTENT)
+
+    check_signature(tmp_path / "x", stranger.sign(CONTENT), both, stranger.fingerprint)
+    with pytest.raises(Refused, match=f"not signed by the key {builder.fingerprint}"):
+        check_signature(tmp_path / "x", stranger.sign(CONTENT), both, builder.fingerprint)
 
 
 def test_a_keyring_without_the_pinned_key_is_refused_with_what_it_holds(tmp_path: Path, two: list[Signer]) -> None:
