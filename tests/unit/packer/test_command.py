@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -55,7 +54,7 @@ class Bakery:
 
 
 @pytest.fixture
-def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bakery]:
+def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bakery:
     made = Bakery()
     write_archives(tmp_path)
     monkeypatch.setattr(command, "_directory", lambda settings: tmp_path / "build" / settings.name)
