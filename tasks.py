@@ -22,12 +22,19 @@ NODE = "the node (default: the environment's node.default)"
         "env": ENV,
         "dry-run": "print the HCL and what would be baked, change nothing",
         "force": "bake although an image of the same inputs exists",
+        "packer-version": "with --dry-run: write for this Packer (1.6, or 1.11 and later), not the installed one",
         "yes": YES,
         "json": JSON,
     }
 )
 def bake_ami(
-    _context: Context, env: str = "", dry_run: bool = False, force: bool = False, yes: bool = False, json: bool = False
+    _context: Context,
+    env: str = "",
+    dry_run: bool = False,
+    force: bool = False,
+    packer_version: str = "",
+    yes: bool = False,
+    json: bool = False,
 ) -> None:
     """
     Bake the environment's AMI with Packer. An image of the very same inputs is returned instead of baked again.
@@ -35,12 +42,13 @@ def bake_ami(
     Examples:
         invoke bake-ami --dry-run
         invoke bake-ami --env bionic-2018
+        invoke bake-ami --env arbitrum --dry-run --packer-version 1.11
     """
     from packer import command
 
     settings = app.settings(env)
     with app.world(settings) as world:
-        command.bake_ami(world, dry_run=dry_run, force=force, yes=yes, json_output=json)
+        command.bake_ami(world, dry_run=dry_run, force=force, yes=yes, json_output=json, packer_version=packer_version)
 
 
 @app.task(

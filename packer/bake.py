@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from packer.digest import image_digest
 from packer.document import ssh_sources, write_document
-from packer.downloads import CACHE, Archive, fetch, read_programs, sha256_of
+from packer.downloads import CACHE, Archive, Store, fetch, read_programs, sha256_of
+from packer.ppa import apt_files
 from packer.programs import check_programs
-from packer.recipe import BINARIES, ROOTFS, SCRIPTS, describe_steps, image_steps
+from packer.recipe import (
+    BINARIES,
+    PACKAGE_LIST,
+    PROGRAM_SUMS,
+    ROOTFS,
+    SCRIPTS,
+    archives_of,
+    describe_steps,
+    image_steps,
+)
+from packer.release import RELEASE, release_notes
+from packer.revision import observe_commit
 from packer.rootfs import render_rootfs
 from packer.run import run_build, run_quietly
 from packer.tarball import File, write_tar
+from packer.transfer import Progress, silent
 from packer.versions import Packer, observe_packer
 from transcoder.errors import Failed, Refused, TranscoderError
-from transcoder.settings import Download, Settings, child_environment
+from transcoder.settings import Settings, child_environment
+from transcoder.settings_programs import Download
 
 TEMPLATE = "image.pkr.hcl"
-RELEASE = "etc/transcoder/release.json"
-PROGRAMS = {"geth": ("geth",), "livepeer": ("livepeer", "livepeer_cli")}
 AMI_NAME_LENGTH = 128
+
+
+@dataclass(frozen=True)
+class Start:
+    """The stock image that a bake begins with, as EC2 shows it; all empty where EC2 was not asked."""
+
+    id: str = ""
+    name: str = ""
+    root_device: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,7 +52,7 @@ class Prepared:
     """All that a bake consumes. ``hcl`` is the text of ``template``; ``steps`` are for people.
 
     ``directory`` holds the template, the scripts, the archives for upload, and in ``rootfs/`` the same files to look
-    at. ``obstacles`` say why this could be validated but not built.
+    at. ``obstacles`` say why this could be validated but not built; ``archives`` are the releases that it is made of.
     """
 
     hcl: str
@@ -42,49 +63,57 @@ class Prepared:
     steps: tuple[str, ...]
     packer: Packer
     obstacles: tuple[str, ...] = ()
+    commit: str = ""
+    archives: Mapping[str, Archive] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What the digest is of, and ``missing``: why some of it could not be had for a preview."""
+
+    rootfs: Mapping[str, File]
+    archives: Mapping[str, Archive]
+    missing: tuple[str, ...]
 
 
 def prepare(
     settings: Settings,
     directory: Path,
     *,
-    source_ami_id: str = "",
-    root_device: str = "",
+    start: Start | None = None,
     packer: Packer | None = None,
     cache: Path = CACHE,
     ami_name_suffix: str = "",
     preview: bool = False,
+    progress: Progress = silent,
 ) -> Prepared:
     """Fetch, prove, render and write everything that the bake consumes into ``directory``.
 
-    :param source_ami_id: the stock image that the settings' filter found; without it Packer looks for itself, and the
+    :param start: the stock image that the settings' filter found; without it Packer looks for itself, and the
         digest names the filter only.
-    :param root_device: the stock image's RootDeviceName; by default that of the vendor's image.
     :param packer: the version to write for; by default the installed one.
     :param cache: where fetched archives are kept.
     :param ami_name_suffix: makes the name of the AMI differ from that of an image of the same inputs.
     :param preview: an archive that cannot be had is an obstacle, and the document is written all the same.
+    :param progress: is told how far a download is.
     :raises Refused: for settings that cannot be baked, or an archive that is not what it should be.
     :raises Unreachable: when a download does not answer.
     """
     check_programs(settings)
-    packer = packer or observe_packer()
-    archives, missing = _archives(settings, cache, preview=preview)
-    rootfs = render_rootfs(settings)
-    digest = image_digest(settings, rootfs, tuple(archives.values()), source_ami_id)
-    release = release_notes(settings, digest, archives, source_ami_id)
-    rootfs[RELEASE] = File(release.encode())
-    programs = {name: text for key, at in archives.items() for name, text in read_programs(at, PROGRAMS[key]).items()}
-    sums = _write_files(directory, rootfs, programs)
-    steps = image_steps(settings, *sums)
+    start, packer, commit = start or Start(), packer or observe_packer(), observe_commit()
+    store = Store(settings.path.parent, cache, settings.downloads.mirror, progress)
+    inputs = _inputs(settings, store, preview=preview)
+    digest = image_digest(settings, inputs.rootfs, inputs.archives, start.id)
+    release = release_notes(settings, digest, inputs.archives, commit=commit, source_ami=_named(settings, start))
+    steps = image_steps(settings, *_write_files(settings, directory, inputs, release))
     name = ami_name(settings, digest, ami_name_suffix)
-    hcl = write_document(
-        settings, steps, packer, ami_name=name, digest=digest, source_ami_id=source_ami_id, root_device=root_device
-    )
+    words = {"ami_name": name, "digest": digest, "commit": commit}
+    hcl = write_document(settings, steps, packer, **words, source_ami_id=start.id, root_device=start.root_device)
     template = directory / TEMPLATE
     template.write_text(hcl, encoding="utf-8")
-    obstacles = (*missing, *_obstacles(settings, packer, source_ami_id))
-    return Prepared(hcl, digest, directory, template, name, describe_steps(steps), packer, obstacles)
+    obstacles = (*inputs.missing, *_obstacles(settings, packer, start.id))
+    shown = describe_steps(steps)
+    return Prepared(hcl, digest, directory, template, name, shown, packer, obstacles, commit, inputs.archives)
 
 
 def validate(prepared: Prepared) -> None:
@@ -132,53 +161,54 @@ def ami_name(settings: Settings, digest: str, suffix: str = "") -> str:
     return settings.image.name_prefix[: AMI_NAME_LENGTH - len(tail)] + tail
 
 
-def release_notes(settings: Settings, digest: str, archives: Mapping[str, Archive], source_ami_id: str) -> str:
-    """Return /etc/transcoder/release.json: what the image is, for whoever is logged in to it."""
-    programs = {
-        name: {"version": archive.version, "source": archive.source, "sha256": archive.sha256}
-        for name, archive in archives.items()
-    }
-    wanted = settings.image.source_ami
-    source = {"id": source_ami_id or wanted.id, "name": wanted.name, "owners": wanted.owners}
-    notes = {
-        "digest": digest,
-        "environment": settings.name,
-        "os": settings.image.os,
-        "source_ami": source,
-        "network": settings.livepeer.network,
-        **programs,
-    }
-    return json.dumps(notes, indent=2, sort_keys=True) + "\n"
-
-
 _QUIET = {"CHECKPOINT_DISABLE": "1", "PACKER_NO_COLOR": "1"}
 """No question to checkpoint.hashicorp.com whether there is a newer Packer."""
 
 
-def _archives(settings: Settings, cache: Path, *, preview: bool) -> tuple[dict[str, Archive], tuple[str, ...]]:
-    """Return the archives of the image's programs by name, and, in a preview, why others are missing."""
+def _named(settings: Settings, start: Start) -> dict[str, str]:
+    wanted = settings.image.source_ami
+    return {"id": start.id or wanted.id, "name": start.name or wanted.name}
+
+
+def _inputs(settings: Settings, store: Store, *, preview: bool) -> _Inputs:
+    """Return the files and archives of the image, and, in a preview, why others are missing."""
     wanted: dict[str, Download] = {"geth": settings.geth, "livepeer": settings.livepeer}
-    found, missing = {}, []
-    for name in PROGRAMS if settings.geth.enabled else ("livepeer",):
-        try:
-            found[name] = fetch(wanted[name], settings.path.parent, cache)
-        except TranscoderError as error:
-            if not preview:
-                raise
-            missing.append(f"{error.message} (so the digest and the sums shown are not the final ones)")
-    return found, tuple(missing)
+    found: dict[str, Archive] = {}
+    missing: list[str] = []
+    apt: dict[str, File] = {}
+    with _unless(preview, missing):
+        apt = apt_files(settings, store)
+    for name in archives_of(settings):
+        with _unless(preview, missing):
+            found[name] = fetch(wanted[name], store)
+    return _Inputs(render_rootfs(settings) | apt, found, tuple(missing))
 
 
-def _write_files(directory: Path, rootfs: Mapping[str, File], programs: Mapping[str, bytes]) -> tuple[str, str]:
+@contextmanager
+def _unless(preview: bool, missing: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except TranscoderError as error:
+        if not preview:
+            raise
+        missing.append(f"{error.message} (so the digest and the sums shown are not the final ones)")
+
+
+def _write_files(settings: Settings, directory: Path, inputs: _Inputs, release: str) -> tuple[str, str]:
     """Write scripts, archives and the readable copy of the rootfs; return the sha256 of the two archives."""
-    shutil.rmtree(directory / "rootfs", ignore_errors=True)
-    shutil.rmtree(directory / "provision", ignore_errors=True)
-    shutil.copytree(SCRIPTS, directory / "provision", dirs_exist_ok=True)
+    for old in ("rootfs", "provision"):
+        shutil.rmtree(directory / old, ignore_errors=True)
+    for carried_out in (PACKAGE_LIST, PROGRAM_SUMS):
+        (directory / carried_out).unlink(missing_ok=True)
+    shutil.copytree(SCRIPTS, directory / "provision")
+    rootfs = {**inputs.rootfs, RELEASE: File(release.encode())}
     for path, file in rootfs.items():
         target = directory / "rootfs" / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(file.content)
         target.chmod(file.mode)
+    wanted = archives_of(settings)
+    programs = {n: text for key, at in inputs.archives.items() for n, text in read_programs(at, wanted[key]).items()}
     write_tar(directory / ROOTFS, rootfs)
     write_tar(directory / BINARIES, {name: File(content, 0o755) for name, content in programs.items()})
     return sha256_of(directory / ROOTFS), sha256_of(directory / BINARIES)

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from packer import bake
+from packer.locks import only_one
+from packer.meter import Meter
 from packer.programs import notes
+from packer.record import MANIFEST, SBOM, write_record
+from packer.versions import named_version
 from transcoder import report, tags
-from transcoder.errors import Failed, TranscoderError
+from transcoder.errors import Failed, Refused, TranscoderError
 from transcoder.model import Image
 from transcoder.settings import ROOT, Settings
+from transcoder.settings_programs import Download
 from transcoder.world import World
+
+RECORDS = ROOT / "build" / "images"
+"""A directory for each AMI that was baked on this machine."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,10 @@ class Baked:
 
     def describe(self) -> dict[str, Any]:
         """Return the outcome as JSON-ready data."""
+        return {**self.facts(), "record": str(self.record or "")}
+
+    def facts(self) -> dict[str, Any]:
+        """Return what of it stays true."""
         return {
             "ami": self.image.id,
             "name": self.image.name,
@@ -39,20 +52,36 @@ class Baked:
             "seconds": round(self.seconds, 1),
         }
 
+    @property
+    def record(self) -> Path | None:
+        """Where manifest, package list and bill of materials are, if it was baked on this machine."""
+        own = RECORDS / self.image.id
+        return own if (own / MANIFEST).is_file() else None
 
-def bake_ami(world: World, *, dry_run: bool, force: bool, yes: bool, json_output: bool) -> None:
+
+def bake_ami(
+    world: World, *, dry_run: bool, force: bool, yes: bool, json_output: bool, packer_version: str = ""
+) -> None:
     """Bake the environment's image and print it, or print what would be baked.
 
     :param force: bake although an image of the very same inputs exists.
+    :param packer_version: in a dry run, write for this Packer and not for the one that is installed.
     :raises Refused: when it cannot be baked like this; nothing was started.
     :raises Failed: when Packer fails.
     """
+    if packer_version and not dry_run:
+        raise Refused("an image is baked by the Packer that is installed", hint="--packer-version is for --dry-run")
+    with only_one(_directory(world.settings)):
+        if dry_run:
+            _preview(world, packer_version)
+        else:
+            _print(_bake(world, force=force, yes=yes), json_output)
+
+
+def _bake(world: World, *, force: bool, yes: bool) -> Baked:
     started = time.monotonic()
-    if dry_run:
-        _preview(world)
-        return
     stock = world.cloud.stock_image()
-    prepared = prepare(world.settings, stock, again=f"{world.clock.now():.0f}" if force else "")
+    prepared = _prepare(world.settings, stock, again=f"{world.clock.now():.0f}" if force else "")
     found = _of_digest(world, prepared.digest)
     fresh = force or found is None
     if fresh:
@@ -62,24 +91,28 @@ def bake_ami(world: World, *, dry_run: bool, force: bool, yes: bool, json_output
         ami = bake.build(prepared, world.settings, _progress)
         found = _look_again(world, ami)
     assert found is not None  # noqa: S101 - either found before or baked now
-    _print(Baked(found, fresh, prepared.digest, str(prepared.packer), time.monotonic() - started), json_output)
+    baked = Baked(found, fresh, prepared.digest, str(prepared.packer), time.monotonic() - started)
+    if fresh:
+        write_record(found, prepared.directory, RECORDS, baked.facts())
+    return baked
 
 
-def prepare(settings: Settings, stock: Image | None, *, again: str = "", preview: bool = False) -> bake.Prepared:
+def _prepare(
+    settings: Settings, stock: Image | None, *, again: str = "", preview: bool = False, packer_version: str = ""
+) -> bake.Prepared:
     """Prepare the environment's bake in its directory below ``build/``; without a stock image Packer looks for it."""
-    directory = _directory(settings)
-    directory.mkdir(parents=True, exist_ok=True)
     return bake.prepare(
         settings,
-        directory,
-        source_ami_id=stock.id if stock else "",
-        root_device=stock.root_device if stock else "",
+        _directory(settings),
+        start=bake.Start(stock.id, stock.name, stock.root_device) if stock else None,
+        packer=named_version(packer_version) if packer_version else None,
         ami_name_suffix=again,
         preview=preview,
+        progress=Meter(),
     )
 
 
-def _preview(world: World) -> None:
+def _preview(world: World, packer_version: str) -> None:
     """Print what would be baked. Where EC2 cannot be asked, the filter stands for the stock image that it finds."""
     stock, found = None, None
     unasked = ""
@@ -87,7 +120,7 @@ def _preview(world: World) -> None:
         stock = world.cloud.stock_image()
     except TranscoderError as error:
         unasked = error.message
-    prepared = prepare(world.settings, stock, preview=True)
+    prepared = _prepare(world.settings, stock, preview=True, packer_version=packer_version)
     if stock:
         found = _of_digest(world, prepared.digest)
     _show_steps(world.settings, prepared, stock)
@@ -124,8 +157,17 @@ def _show_steps(settings: Settings, prepared: bake.Prepared, stock: Image | None
     _progress(f"{prepared.ami_name}: from {start}, Packer {prepared.packer}, amazon-ebs")
     for step in prepared.steps:
         _progress(f"  {step}")
-    for note in notes(settings):
+    for note in (*notes(settings), *_pins(settings, prepared)):
         _progress(f"note: {note}")
+
+
+def _pins(settings: Settings, prepared: bake.Prepared) -> Iterator[str]:
+    """Tell what to pin: whoever can change an archive on its server can change the sums beside it, too."""
+    wanted: dict[str, Download] = {"geth": settings.geth, "livepeer": settings.livepeer}
+    for name, archive in prepared.archives.items():
+        own = wanted[name]
+        if own.checksums.startswith("https:") and not (own.sha256 or own.signature):
+            yield f'{name}: proven by {" and ".join(archive.proofs)}; to pin it: {name}.sha256 = "{archive.sha256}"'
 
 
 def _progress(line: str) -> None:
@@ -138,3 +180,5 @@ def _print(baked: Baked, json_output: bool) -> None:
         return
     how = f"baked in {baked.seconds:.0f} s" if baked.fresh else "was baked before from these very inputs"
     sys.stdout.write(f"{baked.image.id} {baked.image.name}: {how}\n")
+    if baked.record:
+        _progress(f"its manifest, packages and bill of materials ({SBOM}): {baked.record}")

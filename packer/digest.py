@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from packer.downloads import Archive
-from packer.recipe import SCRIPTS, package_names
+from packer.recipe import SCRIPTS, Script, Step, image_steps
 from packer.tarball import File
 from transcoder.settings import Settings
 
 
 def image_digest(
-    settings: Settings, rootfs: Mapping[str, File], archives: Sequence[Archive], source_ami_id: str = ""
+    settings: Settings, rootfs: Mapping[str, File], archives: Mapping[str, Archive], source_ami_id: str = ""
 ) -> str:
     """Return the digest of the image in hex.
 
@@ -28,9 +28,14 @@ def image_digest(
         "source_ami": source,
         "root": [settings.image.root_size_gib, settings.instance.root_type],
         "imds_tokens": settings.aws.imds_tokens,
-        "packages": package_names(settings),
         "rootfs": {path: [file.mode, hashlib.sha256(file.content).hexdigest()] for path, file in rootfs.items()},
         "scripts": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in SCRIPTS.glob("*.sh")},
-        "archives": [[archive.version, archive.sha256] for archive in archives],
+        "steps": [[step.__class__.__name__, *_words(step)] for step in image_steps(settings, "", "")],
+        "archives": {name: [archive.version, archive.sha256] for name, archive in archives.items()},
     }
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+def _words(step: Step) -> list[Any]:
+    """Return what a step does, without what it says of itself, and without the sums of what is an input already."""
+    return [step.name, dict(step.environment)] if isinstance(step, Script) else list(vars(step).values())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from packer.hcl import Block, Expression, Value, write
-from packer.recipe import Script, Step, Upload
+from packer.recipe import CarryOut, Script, Step, Upload
 from packer.versions import Packer
 from transcoder import tags
 from transcoder.settings import Settings
@@ -23,8 +23,8 @@ POLL_SECONDS = 5
 EXECUTE = "sudo env {{ .Vars }} sh {{ .Path }}"
 
 
-def image_tags(settings: Settings, digest: str, name: str, packer: Packer) -> dict[str, str]:
-    """Return the tags of the AMI. ``{{ .SourceAMI }}`` is filled in by Packer."""
+def image_tags(settings: Settings, digest: str, name: str, packer: Packer, commit: str) -> dict[str, str]:
+    """Return the tags of the AMI. What is in ``{{ }}`` is filled in by Packer."""
     return {
         tags.NAME: name,
         tags.ENVIRONMENT: settings.name,
@@ -34,6 +34,9 @@ def image_tags(settings: Settings, digest: str, name: str, packer: Packer) -> di
         f"{tags.PREFIX}livepeer": settings.livepeer.version,
         f"{tags.PREFIX}packer": str(packer),
         f"{tags.PREFIX}source-ami": "{{ .SourceAMI }}",
+        f"{tags.PREFIX}source-ami-name": "{{ .SourceAMIName }}",
+        f"{tags.PREFIX}commit": commit,
+        f"{tags.PREFIX}baked": "{{ isotime }}",
     }
 
 
@@ -44,11 +47,12 @@ def write_document(
     *,
     ami_name: str,
     digest: str,
+    commit: str,
     source_ami_id: str = "",
     root_device: str = "",
 ) -> str:
     """Return the HCL of the image's build. Files are named beside the template; no secret is in it."""
-    source = _source(settings, packer, ami_name, digest)
+    source = _source(settings, ami_name, image_tags(settings, digest, ami_name, packer, commit))
     _add_start(source, settings, packer, source_ami_id)
     _add_root(source, settings, root_device or ROOT_DEVICES.get(settings.image.os, "/dev/sda1"))
     _add_connection(source, settings, packer)
@@ -73,14 +77,13 @@ def _requirements(packer: Packer) -> list[Block]:
     return [block]
 
 
-def _source(settings: Settings, packer: Packer, ami_name: str, digest: str) -> Block:
+def _source(settings: Settings, ami_name: str, baked: Mapping[str, str]) -> Block:
     aws = settings.aws
     attributes: dict[str, Value] = {"region": aws.region, "availability_zone": aws.availability_zone}
     if aws.endpoint_url:
         # Packer asks STS, the metadata service and a list of regions first, which are Amazon's own.
         attributes |= {"custom_endpoint_ec2": aws.endpoint_url, "skip_credential_validation": True}
         attributes |= {"skip_metadata_api_check": True, "skip_region_validation": True}
-    baked = image_tags(settings, digest, ami_name, packer)
     temporary = {tags.NAME: f"{ami_name} (being baked)", tags.ENVIRONMENT: settings.name}
     attributes |= {"ami_name": ami_name, "ami_description": f"livepeer node, environment {settings.name}"}
     attributes |= {"tags": baked, "snapshot_tags": baked, "run_tags": temporary, "run_volume_tags": temporary}
@@ -146,6 +149,8 @@ def _build(steps: Sequence[Step]) -> Block:
         match step:
             case Upload(name, destination):
                 build.block("provisioner", "file", source=_beside(name), destination=destination)
+            case CarryOut(name, source):
+                build.block("provisioner", "file", direction="download", source=source, destination=_beside(name))
             case Script(name, _, environment):
                 variables = [f"{key}={text}" for key, text in environment.items()]
                 attributes: dict[str, Value] = {"script": _beside(f"provision/{name}"), "execute_command": EXECUTE}

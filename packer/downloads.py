@@ -1,56 +1,105 @@
-"""Release archives: fetched or taken from a path, proven by their sha256, and only then opened."""
+"""Release archives: fetched or taken from a path, proven by their sum and their signature, and only then opened."""
 
 from __future__ import annotations
 
 import hashlib
 import tarfile
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from transcoder.errors import Failed, Refused, Unreachable
-from transcoder.settings import Download
+from packer.locks import one_at_a_time
+from packer.signatures import KEYSERVER, check_signature, only_key
+from packer.transfer import Progress, download, read_small, silent
+from transcoder.errors import Refused, TranscoderError, Unreachable
+from transcoder.settings_programs import Download
 
 CACHE = Path.home() / ".cache" / "transcoder" / "downloads"
-TIMEOUT_SECONDS = 60
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A proven archive: ``path`` holds bytes with this ``sha256``; ``source`` is where the settings say it is from."""
+    """A proven archive: ``path`` holds bytes with this ``sha256``; ``source`` is where the settings say it is from.
+
+    ``proofs`` are in words: what it was held against.
+    """
 
     path: Path
     sha256: str
     source: str
     version: str
+    proofs: tuple[str, ...] = ()
 
 
-def fetch(download: Download, base: Path, cache: Path = CACHE) -> Archive:
+@dataclass(frozen=True)
+class Store:
+    """Where bytes come from and stay: ``base`` is what a relative path in the settings is relative to.
+
+    ``mirror`` (a URL or a directory) stands for every https host: there, a URL without its scheme is a path. It is
+    never asked for a sum.
+    """
+
+    base: Path
+    cache: Path = CACHE
+    mirror: str = ""
+    progress: Progress = silent
+
+    def place(self, source: str) -> str | Path:
+        """Return where a source is fetched from: a URL, or a path here."""
+        if not _is_url(source):
+            return _local(source, self.base)
+        if not self.mirror:
+            return source
+        parts = urlsplit(source)
+        mirrored = f"{parts.hostname}{parts.path}"
+        if _is_url(self.mirror):
+            return f"{self.mirror.rstrip('/')}/{mirrored}"
+        return _local(self.mirror, self.base) / unquote(mirrored)
+
+    def read(self, source: str, key: str) -> bytes:
+        """Return a small document that proves itself, or is proven by a pinned fingerprint.
+
+        :param key: the setting that names it, for the message.
+        """
+        place = self.place(source)
+        return read_small(place) if isinstance(place, str) else _existing(place, key).read_bytes()
+
+
+def fetch(wanted: Download, store: Store) -> Archive:
     """Return a download's archive, from the cache where it is already.
 
-    :param base: what a relative path in the settings is relative to.
-    :raises Refused: without ``sha256`` and ``checksums``, or when the bytes are others: nothing has been unpacked.
-    :raises Unreachable: when the server does not answer.
+    :raises Refused: when nothing would prove it, or when a proof fails: nothing has been unpacked.
+    :raises Unreachable: when a server does not answer.
     """
-    expected = _expected_sha256(download, base)
-    path = cache / expected / _file_name(download.source)
-    if not _is_url(download.source):
-        path = _local(download.source, base)
-        if not path.is_file():
-            raise Refused(f"{path} does not exist", hint="correct `source` in the environment file, or make the file")
-    elif not path.is_file():
-        _download(download.source, path)
-    found = sha256_of(path)
-    if found != expected:
-        hint = "find out which of the two is right; do not bake what you cannot prove"
-        if _is_url(download.source):
-            path.unlink()
-        raise Refused(f"{download.source}: sha256 is {found}, but {expected} was wanted; not unpacked", hint=hint)
-    return Archive(path, expected, download.source, download.version)
+    if not (wanted.sha256 or wanted.checksums or wanted.signature):
+        raise Refused(
+            f"{wanted.source}: no sha256, checksums or signature is given, so nothing proves what would be baked",
+            hint='download it on a machine you trust, check its signature, and pin it: sha256 = "..."',
+        )
+    expected, proofs = _expected_sha256(wanted, store)
+    place = store.place(wanted.source)
+    if isinstance(place, str):
+        directory = expected or hashlib.sha256(wanted.source.encode()).hexdigest()
+        path = store.cache / directory / _file_name(wanted.source)
+        with one_at_a_time(path, lambda: store.progress(f"{path.name}: another bake is fetching it", 0, 0)):
+            return _archive(wanted, _cached(place, path, expected, store), (expected, proofs), store, throw_away=True)
+    return _archive(wanted, _existing(place, "source"), (expected, proofs), store, throw_away=False)
+
+
+def read_key(wanted: Download, store: Store) -> bytes:
+    """Return the keyring with the key of the settings' pinned fingerprint, and no other key.
+
+    :raises Refused: when the key is not where the settings say.
+    """
+    if wanted.keyring:
+        return only_key(store.read(wanted.keyring, "keyring"), wanted.signing_key, wanted.keyring)
+    url = KEYSERVER + wanted.signing_key
+    try:
+        return only_key(read_small(url), wanted.signing_key, url)
+    except Unreachable as error:
+        hint = "put the key's file beside the environment and name it: keyring = ..."
+        raise Unreachable(error.message, hint=hint) from error
 
 
 def read_programs(archive: Archive, names: tuple[str, ...]) -> Mapping[str, bytes]:
@@ -88,21 +137,58 @@ def parse_checksums(text: str, name: str) -> str:
     return found
 
 
-def _expected_sha256(download: Download, base: Path) -> str:
-    if download.sha256:
-        return download.sha256
-    if not download.checksums:
-        raise Refused(
-            f"{download.source}: neither sha256 nor checksums is given, so nothing proves what would be baked",
-            hint='download it on a machine you trust, check its signature, and pin it: sha256 = "..."',
-        )
-    name = _file_name(download.source)
-    if not _is_url(download.checksums):
-        path = _local(download.checksums, base)
-        if not path.is_file():
-            raise Refused(f"{path} does not exist", hint="correct `checksums` in the environment file, or give sha256")
-        return parse_checksums(path.read_text(encoding="utf-8"), name)
-    return parse_checksums(_get(download.checksums).decode(), name)
+def _expected_sha256(wanted: Download, store: Store) -> tuple[str, tuple[str, ...]]:
+    """Return the sum that the archive must have and who says so; nothing where its signature alone proves it."""
+    if wanted.sha256:
+        return wanted.sha256, ("sha256 of the environment",)
+    if not wanted.checksums:
+        return "", ()
+    name = _file_name(wanted.source)
+    if not _is_url(wanted.checksums):
+        text = _existing(_local(wanted.checksums, store.base), "checksums").read_bytes()
+        return parse_checksums(text.decode(), name), (f"sha256 of {wanted.checksums}",)
+    return parse_checksums(_read_sums(wanted.checksums, store.mirror).decode(), name), (
+        f"sha256 of {wanted.checksums}",
+    )
+
+
+def _read_sums(url: str, mirror: str) -> bytes:
+    """Read sums from where they were published. A mirror could change the archive and the sum together."""
+    try:
+        return read_small(url)
+    except TranscoderError as error:
+        if mirror:
+            error.hint = 'sums never come from downloads.mirror: pin what the archive must have, sha256 = "..."'
+        raise
+
+
+def _cached(url: str, path: Path, expected: str, store: Store) -> Path:
+    """Fetch into the cache what is not there. What was gone on with and is wrong is fetched once more as a whole."""
+    if not path.is_file() and download(url, path, store.progress) and expected and sha256_of(path) != expected:
+        path.unlink()
+        download(url, path, store.progress)
+    return path
+
+
+def _archive(
+    wanted: Download, path: Path, expectation: tuple[str, tuple[str, ...]], store: Store, *, throw_away: bool
+) -> Archive:
+    """Hold a file against every proof that is wanted; one that fails in the cache is not kept there."""
+    expected, proofs = expectation
+    found = sha256_of(path)
+    try:
+        if expected and found != expected:
+            hint = "find out which of the two is right; do not bake what you cannot prove"
+            raise Refused(f"{wanted.source}: sha256 is {found}, but {expected} was wanted; not unpacked", hint=hint)
+        if wanted.signature:
+            signature = store.read(wanted.signature, "signature")
+            check_signature(path, signature, read_key(wanted, store), wanted.signing_key)
+            proofs = (*proofs, f"signature of {wanted.signing_key}")
+    except Refused:
+        if throw_away:
+            path.unlink()
+        raise
+    return Archive(path, found, wanted.source, wanted.version, proofs)
 
 
 def _is_url(source: str) -> bool:
@@ -119,32 +205,10 @@ def _local(source: str, base: Path) -> Path:
     return base / path.expanduser()
 
 
-def _get(url: str) -> bytes:
-    try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310  https only: see Download
-            return bytes(response.read())
-    except OSError as error:
-        raise _no_answer(url, error) from error
-
-
-def _download(url: str, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".part")
-    try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response, draft.open("wb") as file:  # noqa: S310
-            while chunk := response.read(_CHUNK):
-                file.write(chunk)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise _no_answer(url, error) from error
-    draft.replace(path)
-
-
-def _no_answer(url: str, error: OSError) -> Failed | Unreachable:
-    if isinstance(error, urllib.error.HTTPError):
-        hint = "the release may have moved: correct `source`, or name a file you have"
-        return Failed(f"{url}: HTTP status {error.code} {error.reason}", hint=hint)
-    return Unreachable(f"{url}: {error}", hint="try again, or name a file you have as `source`")
+def _existing(path: Path, key: str) -> Path:
+    if not path.is_file():
+        raise Refused(f"{path} does not exist", hint=f"correct `{key}` in the environment file, or make the file")
+    return path
 
 
 def _check_members(path: Path, members: list[tarfile.TarInfo]) -> None:

@@ -5,6 +5,7 @@ Strings are escaped so that Packer reads back exactly what was given; an `Expres
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ import hcl2
 
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _UNESCAPES = {escape[1]: text for text, escape in _ESCAPES.items()}
+_ATTRIBUTE = re.compile(r'( *)("(?:[^"\\]|\\.)*"|[\w-]+) *= (.*)')
 _IDENTIFIER = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]*")
 
 
@@ -68,12 +70,12 @@ def unquote(literal: str) -> str:
 
 
 def write(blocks: Sequence[Block]) -> str:
-    """Return the HCL document of these blocks, in their order."""
+    """Return the HCL document of these blocks, in their order and in the form of ``packer fmt``."""
     builder = hcl2.Builder()
     for block in blocks:
         _build(builder, block)
-    text = "\n".join(line.rstrip() for line in str(hcl2.dumps(builder.build())).split("\n"))
     # No value spans lines: a line break in a string is written as an escape.
+    text = "\n".join(_aligned([line.rstrip() for line in str(hcl2.dumps(builder.build())).split("\n")]))
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
@@ -97,3 +99,25 @@ def _build(builder: Any, block: Block) -> None:
     child = builder.block(block.kind, [quote(label) for label in block.labels], **attributes)
     for inner in block.blocks:
         _build(child, inner)
+
+
+def _aligned(lines: list[str]) -> list[str]:
+    """Return the lines with the ``=`` of neighbours in one column, as ``packer fmt`` has them.
+
+    python-hcl2 aligns all attributes of a block; for fmt one whose value goes on in the next line has no neighbours.
+    """
+    return [line for _, group in itertools.groupby(lines, _alone_or_indent) for line in _in_column(list(group))]
+
+
+def _alone_or_indent(line: str) -> int | str:
+    """Return what neighbours have in common: their indent; a line that is not to be aligned has itself alone."""
+    found = _ATTRIBUTE.fullmatch(line)
+    return len(found[1]) if found and found[3] not in ("{", "[") else line
+
+
+def _in_column(lines: list[str]) -> list[str]:
+    parts = [found for line in lines if (found := _ATTRIBUTE.fullmatch(line))]
+    if len(parts) < len(lines):
+        return lines
+    width = max(len(found[2]) for found in parts)
+    return [f"{found[1]}{found[2]:<{width}} = {found[3]}" for found in parts]

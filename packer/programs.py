@@ -94,7 +94,7 @@ def _geth_choice(settings: Settings) -> GethChoice | None:
     own = settings.geth
     if not own.enabled:
         return None
-    return GethChoice(numbers(own.version), own.sync_mode, own.cache_mib, own.consensus_client)
+    return GethChoice(numbers(own.version), own.sync_mode, own.cache_mib, own.consensus_client, own.from_ppa)
 
 
 def _texts(options: Mapping[str, bool | int | str]) -> dict[str, str]:

@@ -18,6 +18,8 @@ PACKAGES = ("ca-certificates", "chrony", "curl", "e2fsprogs", "lsof", "psmisc", 
 ROOTFS, BINARIES = "rootfs.tar", "binaries.tar"
 KEY_PACKAGES = ("openssl", "python3-pycryptodome")
 """What makes the node's key where no geth can (``new-account``)."""
+PACKAGE_LIST, PROGRAM_SUMS = "packages.tsv", "programs.sha256"
+"""What the machine says that it holds: in /etc/transcoder there, and carried out."""
 APT_BUDGET_SECONDS = 600
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+:~-]+)?")
 
@@ -31,6 +33,14 @@ class Upload:
 
 
 @dataclass(frozen=True)
+class CarryOut:
+    """A file that is copied out of the machine: ``source`` there, ``name`` beside the template."""
+
+    name: str
+    source: str
+
+
+@dataclass(frozen=True)
 class Script:
     """A script of ``provision/`` that runs in the machine as root, with these environment variables."""
 
@@ -39,7 +49,7 @@ class Script:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-Step = Upload | Script
+Step = Upload | CarryOut | Script
 
 
 def image_steps(settings: Settings, rootfs_sha256: str, binaries_sha256: str) -> tuple[Step, ...]:
@@ -60,12 +70,35 @@ def image_steps(settings: Settings, rootfs_sha256: str, binaries_sha256: str) ->
         Script("30-users.sh", "make the service users", {"USERS": users, "MOUNT_POINTS": mounts}),
         Upload(ROOTFS, rootfs),
         Script("40-rootfs.sh", "lay files over", {"ROOTFS": rootfs, "ROOTFS_SHA256": rootfs_sha256}),
+        *_geth_package(settings),
         Upload(BINARIES, binaries),
         Script("50-binaries.sh", "install programs", {"BINARIES": binaries, "BINARIES_SHA256": binaries_sha256}),
         Script("60-enable.sh", "enable the units", {"UNITS": units}),
+        Script("70-inventory.sh", "list what the image holds", {"PROGRAMS": " ".join(program_names(settings))}),
+        CarryOut(PACKAGE_LIST, f"/etc/transcoder/{PACKAGE_LIST}"),
+        CarryOut(PROGRAM_SUMS, f"/etc/transcoder/{PROGRAM_SUMS}"),
         Script("80-clean.sh", "remove what belongs to one machine"),
         Script("90-prove.sh", "prove the image", {"USERS": users, "UNITS": units, **versions}),
     )
+
+
+def archives_of(settings: Settings) -> Mapping[str, tuple[str, ...]]:
+    """Return the release archives of an image by program, and what is taken out of each."""
+    geth = settings.geth.enabled and not settings.geth.from_ppa
+    return {**({"geth": ("geth",)} if geth else {}), "livepeer": ("livepeer", "livepeer_cli")}
+
+
+def program_names(settings: Settings) -> tuple[str, ...]:
+    """Return the programs in /usr/local/bin."""
+    return (*(("geth",) if settings.geth.enabled else ()), "livepeer", "livepeer_cli")
+
+
+def _geth_package(settings: Settings) -> tuple[Step, ...]:
+    own = settings.geth
+    if not own.from_ppa:
+        return ()
+    environment = {"GETH_VERSION": own.version.removeprefix("v"), "GETH_SHA256": own.sha256}
+    return (Script("45-geth-package.sh", f"install geth from {own.source}", environment),)
 
 
 def package_names(settings: Settings) -> tuple[str, ...]:
@@ -82,7 +115,14 @@ def package_names(settings: Settings) -> tuple[str, ...]:
 
 def describe_steps(steps: tuple[Step, ...]) -> tuple[str, ...]:
     """Return the steps as text, one line each, for the plan."""
-    return tuple(
-        f"{step.name.removesuffix('.sh')}: {step.title}" if isinstance(step, Script) else f"upload {step.name}"
-        for step in steps
-    )
+    return tuple(_describe(step) for step in steps)
+
+
+def _describe(step: Step) -> str:
+    match step:
+        case Script(name, title):
+            return f"{name.removesuffix('.sh')}: {title}"
+        case Upload(name):
+            return f"upload {name}"
+        case CarryOut(name):
+            return f"carry {name} out"

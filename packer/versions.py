@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from transcoder.errors import Refused
 
 OLDEST = (1, 6)
+WITH_PLUGINS = (1, 11)
+"""The first that loads plugins as they are installed today; those between have others, or bugs of their own."""
 HINT = "install Packer: `apt-get install packer` on Debian 12, or https://developer.hashicorp.com/packer/install"
 
 
@@ -56,9 +58,26 @@ def parse_version(output: str) -> Packer:
     match = re.search(r"Packer v(\d+)\.(\d+)\.(\d+)", output)
     if not match:
         raise Refused(f"`packer version` says {output.strip()!r}, not a version", hint=HINT)
-    found = Packer(*(int(part) for part in match.groups()))
-    if (found.major, found.minor) < OLDEST:
+    return _written_for(Packer(*(int(part) for part in match.groups())))
+
+
+def named_version(text: str) -> Packer:
+    """Return the version that somebody asks for: ``1.6``, ``1.11``, ``1.14.2``.
+
+    :raises Refused: when it is no version, or one that this recipe is not written for.
+    """
+    match = re.fullmatch(r"v?(\d+)\.(\d+)(?:\.(\d+))?", text)
+    if not match:
+        raise Refused(f"{text!r} is no version of Packer", hint="--packer-version 1.6, or --packer-version 1.11")
+    return _written_for(Packer(*(int(part or 0) for part in match.groups())))
+
+
+def _written_for(found: Packer) -> Packer:
+    minor = (found.major, found.minor)
+    if minor < OLDEST:
         raise Refused(f"Packer {found} is too old: 1.6 is the first that this recipe is written for", hint=HINT)
+    if OLDEST < minor < WITH_PLUGINS:
+        raise Refused(f"Packer {found}: this recipe is written for 1.6, and for 1.11 and later", hint=HINT)
     return found
 
 

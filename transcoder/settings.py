@@ -11,27 +11,21 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 
-from transcoder.catalog.geth import stop_budget_seconds
 from transcoder.errors import BadSettings
+from transcoder.settings_programs import Downloads, Geth, Gpu, Livepeer, Table
 
 ROOT = Path(__file__).resolve().parent.parent
 DIRECTORY = ROOT / "environments"
 DEFAULT = "lab"
-OWN_TABLES = ("aws", "ssh", "image", "geth", "livepeer", "gpu", "instance", "volumes", "node", "operator")
+OWN_TABLES = (
+    *("aws", "ssh", "image", "downloads", "geth", "livepeer", "gpu", "instance", "volumes", "node", "operator"),
+)
 
 Os = Literal["ubuntu-18.04", "ubuntu-22.04", "ubuntu-24.04", "debian-12"]
 VolumeType = Literal["gp2", "gp3", "io1", "io2", "st1", "sc1", "standard"]
-EthereumAddress = Annotated[str, Field(pattern=r"^(0x[0-9a-fA-F]{40})?$")]
-Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 DataDevice = Annotated[str, Field(pattern=r"^/dev/(sd[f-p]|xvd[b-c][a-z])$")]
-
-
-class Table(BaseModel):
-    """A table of an environment file: no unknown key, no change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=False)
 
 
 class PortRule(Table):
@@ -122,83 +116,6 @@ class Image(Table):
     bake_timeout_minutes: int = Field(default=30, ge=1)
 
 
-class Download(Table):
-    """A release archive: a URL or a path, proven by ``sha256`` (pinned) or by ``checksums`` (a sha256sum file)."""
-
-    version: str = Field(pattern=r"^v?\d+\.\d+\.\d+$")
-    source: str
-    sha256: Sha256 = ""
-    checksums: str = ""
-
-    @field_validator("source", "checksums")
-    @classmethod
-    def _is_https_or_path(cls, value: str) -> str:
-        if value and urlsplit(value).scheme not in ("https", "file", ""):
-            raise ValueError(f"{value!r} must be an https URL or a path")
-        return value
-
-
-class Geth(Download):
-    """The chain node, where there is one. ``cache_mib`` in MiB; ``sync_mode`` as geth names them.
-
-    ``consensus_client``: one on the same machine drives this geth through 127.0.0.1:8551.
-    """
-
-    enabled: bool = True
-    version: str = Field(default="", pattern=r"^(v?\d+\.\d+\.\d+)?$")
-    source: str = ""
-    sync_mode: Literal["light", "fast", "full", "snap"] = "light"
-    consensus_client: bool = False
-    cache_mib: int = Field(default=512, ge=16)
-    max_peers: int = Field(default=25, ge=1)
-    stop_budget_seconds: int = Field(ge=10, description="by default what the sync mode needs")
-    in_sync_budget_seconds: int = Field(default=600, ge=1)
-    head_age_seconds: int = Field(default=300, ge=1, description="older than this, the head is not in sync")
-    environment: dict[str, str] = Field(default_factory=dict)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _stops_as_its_sync_mode_needs(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "stop_budget_seconds" not in data:
-            return {**data, "stop_budget_seconds": stop_budget_seconds(str(data.get("sync_mode", "light")))}
-        return data
-
-    @model_validator(mode="after")
-    def _is_whole(self) -> Self:
-        if self.enabled and not (self.version and self.source):
-            raise ValueError("give version and source, or enabled = false")
-        return self
-
-
-class Livepeer(Download):
-    """The transcoder. ``address`` is the account it must run with, empty as long as there is none.
-
-    ``eth_url`` is the RPC address of its chain, where no geth of the machine is; ``service_address`` (host:port) is
-    told to others instead of the machine's own address; ``options`` are further flags, without their dash. With
-    ``private_options`` it reads those that are secrets from a file on its volume.
-    """
-
-    network: Literal["mainnet", "rinkeby", "arbitrum-one-mainnet", "arbitrum-one-rinkeby", "devenv", "offchain"] = (
-        "mainnet"
-    )
-    address: EthereumAddress = ""
-    eth_url: str = ""
-    service_address: str = ""
-    initialize_round: bool = True
-    gas_price_wei: int = Field(default=0, ge=0)
-    price_per_unit: int | str = ""
-    private_options: bool = False
-    options: dict[str, bool | int | str] = Field(default_factory=dict)
-    healthy_budget_seconds: int = Field(default=120, ge=1)
-    environment: dict[str, str] = Field(default_factory=dict)
-
-
-class Gpu(Table):
-    """NVIDIA GPUs for livepeer: ``devices`` as its -nvidia names them, empty for none."""
-
-    devices: str = Field(default="", pattern=r"^(all|\d+(,\d+)*)?$")
-
-
 class InstanceSettings(Table):
     """The machine a node runs on."""
 
@@ -268,6 +185,7 @@ class Settings(Table):
     aws: Aws
     ssh: Ssh = Ssh()
     image: Image
+    downloads: Downloads = Downloads()
     geth: Geth
     livepeer: Livepeer
     gpu: Gpu = Gpu()

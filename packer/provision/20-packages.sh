@@ -1,4 +1,4 @@
-# Installs the packages, and writes down every package of the image.
+# Installs the packages.
 # Environment: PACKAGES (names, divided by blanks)
 set -eu
 
@@ -17,6 +17,3 @@ until apt-get --quiet --quiet update &&
     attempt=$((attempt + 1))
     sleep 5
 done
-
-mkdir -p /etc/transcoder
-dpkg-query --show --showformat '${Package}\t${Version}\n' >/etc/transcoder/packages.tsv

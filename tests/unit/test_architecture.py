@@ -29,6 +29,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("transcoder.world",),
     ("transcoder.shape",),
     ("transcoder.settings", "transcoder.facts", "transcoder.aws_shapes", "transcoder.aws_errors"),
+    ("transcoder.settings_programs",),
     ("transcoder.catalog",),
     ("transcoder.model", "transcoder.tags", "transcoder.layout", "transcoder.secret", "transcoder.errors"),
 )
@@ -39,7 +40,9 @@ DOORS = {
     "botocore": "transcoder/aws*.py",
     "fabric": "transcoder/remote.py",
     "paramiko": "transcoder/remote.py",
-    "pydantic": "transcoder/settings.py",
+    "pydantic": "transcoder/settings*.py",
+    "cyclonedx": "packer/sbom.py",
+    "packageurl": "packer/sbom.py",
 }
 """A library -> the only files outside the lab that import it."""
 
@@ -49,6 +52,7 @@ PUBLIC_HOSTS = {
     *("archive.ubuntu.com", "deb.debian.org", "old-releases.ubuntu.com", "security.debian.org"),
     *("gethstore.blob.core.windows.net", "geth.ethereum.org", "viz.livepeer.org", "docs.aws.amazon.com"),
     *("arb1.arbitrum.io", "docs.livepeer.org", "wiki.debian.org", "www.packer.io", "example.org"),
+    *("keyserver.ubuntu.com", "ppa.launchpadcontent.net"),
 }
 """Hosts that text of this project may name: public ones that an operator anywhere can reach."""
 
@@ -250,6 +254,14 @@ def test_every_url_names_a_public_host() -> None:
             public = host in PUBLIC_HOSTS or host.endswith((".amazonaws.com", ".test", ".invalid", ".example"))
             address = re.fullmatch(r"(172\.31|10|192\.168|127)\.[0-9.]+", host)
             assert public or address, f"{path.relative_to(ROOT)} names the host {host}"
+
+
+def test_nothing_that_is_downloaded_is_piped_into_a_shell() -> None:
+    piped = re.compile(r"\b(curl|wget)\b[^\n|]*\|\s*(sudo\s+)?(\S*/)?(ba|da|z)?sh\b")
+    assert piped.search("curl -fsSL https://example.org/install | sudo bash -s --")
+    own = Path(__file__)
+    found = [path.relative_to(ROOT) for path in texts() if path != own and piped.search(readable(path))]
+    assert not found
 
 
 def test_nothing_names_a_path_of_one_workplace() -> None:

@@ -219,7 +219,7 @@ def test_a_wrong_value_gets_file_key_found_and_allowed(
             "volumes.livepeer.size_gb",
             "device, encrypted, size_gib, type",
         ),
-        ('description = "', 'title = "', "title", "aws, description, geth"),
+        ('description = "', 'title = "', "title", "aws, description, downloads, geth"),
     ],
 )
 def test_an_unknown_key_is_named_with_the_keys_that_exist(

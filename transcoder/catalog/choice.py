@@ -16,12 +16,16 @@ PRIVATE_OPTIONS = "/d1/livepeer/private.conf"
 
 @dataclass(frozen=True)
 class GethChoice:
-    """``cache_mib`` in MiB; ``consensus_client``: one drives this geth through 127.0.0.1:8551."""
+    """``cache_mib`` in MiB; ``consensus_client``: one drives this geth through 127.0.0.1:8551.
+
+    ``from_ppa``: apt installs it from the project's package archive.
+    """
 
     version: Version
     sync_mode: str
     cache_mib: int
     consensus_client: bool = False
+    from_ppa: bool = False
 
 
 @dataclass(frozen=True)

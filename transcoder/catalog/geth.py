@@ -91,14 +91,24 @@ COMMITS = {
     (1, 17, 5): "9621c6ad",
 }
 """First eight digits of a tag's commit, which are a part of its archive's name; other versions are to be looked up."""
-SIGNED_BY = "FDE5 A1A0 44FA 13D2 F7AD A019 A61A 1356 9BA2 8146"
-"""PGP key of the builder for Linux: ``<archive>.asc``. No sha256 is published: pin one."""
+SIGNED_BY = "FDE5A1A044FA13D2F7ADA019A61A13569BA28146"
+"""PGP key of the builder for Linux (geth.ethereum.org/downloads): ``<archive>.asc``. No sha256 is published."""
+PPA_SIGNED_BY = "2A518C819BE37D2C2031944D1C52189C923F6CA9"
+"""PGP key "Launchpad PPA for Ethereum" (launchpad.net/~ethereum/+archive/ubuntu/ethereum)."""
+PPA_CODENAMES = {"ubuntu-18.04": "bionic", "ubuntu-22.04": "jammy", "ubuntu-24.04": "noble"}
+"""What the package archive is built for, on Launchpad and so with each system's own C library (1.17.5:build/ci.go)."""
 
 
 def download(version: Version) -> str:
     """Return the address of a release's archive; empty when its name is not known."""
     commit = COMMITS.get(version, "")
     return f"{ARCHIVES}/geth-linux-amd64-{shown(version)}-{commit}.tar.gz" if commit else ""
+
+
+def signature(version: Version) -> str:
+    """Return the address of the detached PGP signature of a release's archive; empty when its name is not known."""
+    archive = download(version)
+    return f"{archive}.asc" if archive else ""
 
 
 def sync_modes(version: Version) -> tuple[str, ...]:

@@ -48,6 +48,10 @@ def notes(choice: Choice) -> tuple[str, ...]:
         found.append(f"the network {network.name} exists no longer: {network.gone}")
     if choice.geth and choice.geth.sync_mode == "light":
         found.append("light: no light server answers on mainnet any more; it works on a private chain")
+    if choice.geth and choice.geth.from_ppa:
+        found.append(
+            "geth from the package archive: it keeps the newest build only, so an older one cannot be baked again"
+        )
     if own.version >= (0, 7, 2) and "startupAvailabilityCheck" not in own.options:
         found.append("livepeer ends where it cannot reach its own public address at its start (#733)")
     return tuple(found)
@@ -72,8 +76,10 @@ def _system(choice: Choice) -> Iterator[str]:
     if not choice.gpus or own >= gpu.SINCE:
         needed = livepeer.build(own, gpu=bool(choice.gpus)).glibc
         yield from _too_old(f"livepeer {livepeer.tag(own)}", needed, choice.os)
-    if choice.geth:
+    if choice.geth and not choice.geth.from_ppa:
         yield from _too_old(f"geth {shown(choice.geth.version)}", at(geth.GLIBCS, choice.geth.version), choice.os)
+    if choice.geth and choice.geth.from_ppa and choice.os not in geth.PPA_CODENAMES:
+        yield f"geth.source: the package archive is not built for {choice.os}, but for {', '.join(geth.PPA_CODENAMES)}"
 
 
 def _too_old(program: str, needed: Glibc | None, os: str) -> Iterator[str]:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from packer import bake
+from packer import bake, digest
 from packer.downloads import sha256_of
-from packer.recipe import package_names
+from packer.recipe import image_steps, package_names
 from packer.versions import Packer
 from tests.unit.packer.samples import (
     GETH_TAR,
@@ -31,15 +31,21 @@ def prepared(tmp_path: Path, settings: Settings | None = None, source_ami_id: st
     write_archives(tmp_path)
     settings = settings or settings_in(tmp_path)
     (tmp_path / "out").mkdir(exist_ok=True)
-    return bake.prepare(settings, tmp_path / "out", source_ami_id=source_ami_id, packer=OLD, cache=tmp_path / "cache")
+    return bake.prepare(
+        settings,
+        tmp_path / "out",
+        start=bake.Start(source_ami_id, "stock/bionic", "/dev/sda1"),
+        packer=OLD,
+        cache=tmp_path / "cache",
+    )
 
 
 def test_everything_that_the_template_names_is_beside_it(tmp_path: Path) -> None:
     done = prepared(tmp_path)
 
     named = [line.split("${path.root}/")[1].strip('"') for line in done.hcl.splitlines() if "${path.root}/" in line]
-    assert len(named) == 10
-    assert [name for name in named if not (done.directory / name).is_file()] == []
+    assert len(named) == 13
+    assert [name for name in named if not (done.directory / name).is_file()] == ["packages.tsv", "programs.sha256"]
     assert done.template.read_text() == done.hcl
 
 
@@ -74,6 +80,23 @@ def test_every_input_changes_the_digest(tmp_path: Path) -> None:
     assert len(set(digests)) == len(digests)
 
 
+def test_the_order_of_the_steps_is_an_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_in(tmp_path)
+    first = digest.image_digest(settings, {}, {})
+    monkeypatch.setattr(digest, "image_steps", lambda *_: tuple(reversed(image_steps(settings, "", ""))))
+
+    assert digest.image_digest(settings, {}, {}) != first
+
+
+def test_another_commit_with_the_same_inputs_is_the_same_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = prepared(tmp_path)
+    monkeypatch.setattr(bake, "observe_commit", lambda: "another-dirty")
+    second = prepared(tmp_path)
+
+    assert second.digest == first.digest
+    assert '"another-dirty"' in second.hcl
+
+
 def test_another_archive_changes_the_digest(tmp_path: Path) -> None:
     first = prepared(tmp_path)
     write_archives(tmp_path)
@@ -81,7 +104,7 @@ def test_another_archive_changes_the_digest(tmp_path: Path) -> None:
     sums = (tmp_path / "sums").read_text().splitlines()
     (tmp_path / "sums").write_text(f"{sha256_of(tmp_path / GETH_TAR)}  {GETH_TAR}\n{sums[1]}\n")
 
-    second = bake.prepare(settings_in(tmp_path), tmp_path / "out", source_ami_id="ami-1", packer=OLD)
+    second = bake.prepare(settings_in(tmp_path), tmp_path / "out", start=bake.Start("ami-1"), packer=OLD)
 
     assert second.digest != first.digest
 
@@ -98,7 +121,9 @@ def test_the_image_says_what_it_is(tmp_path: Path) -> None:
     notes = json.loads((done.directory / "rootfs/etc/transcoder/release.json").read_text())
 
     assert notes["digest"] == done.digest
-    assert notes["source_ami"]["id"] == "ami-1"
+    assert notes["source_ami"] == {"id": "ami-1", "name": "stock/bionic", "owners": ["self"]}
+    assert notes["commit"] == done.commit
+    assert notes["geth"]["proven_by"] == ["sha256 of sums"]
     assert notes["geth"]["version"] == "1.8.27"
     assert notes["geth"]["sha256"] == sha256_of(tmp_path / GETH_TAR)
 

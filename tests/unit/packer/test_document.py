@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import hcl2
@@ -14,17 +16,30 @@ from packer.document import ssh_sources, write_document
 from packer.recipe import SCRIPTS, image_steps
 from packer.versions import Packer
 from tests.unit.packer.samples import amazon_settings, settings_in
-from transcoder.settings import Settings
+from transcoder.settings import Settings, load, names
 
 DATA = Path(__file__).parents[2] / "data"
 GOLDEN = Path(__file__).parent / "golden"
 OLD, NEW = Packer(1, 6, 6), Packer(1, 11, 0)
-CASES = {
-    "other-ec2-1.6": (settings_in, OLD),
-    "other-ec2-1.11": (settings_in, NEW),
-    "amazon-1.6": (amazon_settings, OLD),
-    "amazon-1.11": (amazon_settings, NEW),
+
+
+def shipped(name: str, _directory: Path) -> Settings:
+    return load(name)
+
+
+WORLDS: dict[str, Callable[[Path], Settings]] = {
+    "other-ec2": settings_in,
+    "amazon": amazon_settings,
+    **{name: partial(shipped, name) for name in names()},
 }
+CASES = {
+    f"{world}-{packer.major}.{packer.minor}": (make, packer) for world, make in WORLDS.items() for packer in (OLD, NEW)
+}
+needs_packer_1_6 = pytest.mark.skipif(
+    shutil.which("packer") is None
+    or "v1.6." not in subprocess.run(["packer", "version"], capture_output=True, text=True, check=False).stdout,
+    reason="Packer 1.6 is not installed (apt-get install packer on Debian 12)",
+)
 
 
 def document(settings: Settings, packer: Packer, source_ami_id: str = "", root_device: str = "") -> str:
@@ -34,6 +49,7 @@ def document(settings: Settings, packer: Packer, source_ami_id: str = "", root_d
         packer,
         ami_name="livepeer-transcoder-ubuntu-18.04-0123456789ab",
         digest="0123456789ab" + "0" * 52,
+        commit="c" * 40,
         source_ami_id=source_ami_id,
         root_device=root_device,
     )
@@ -61,15 +77,11 @@ def test_every_attribute_of_the_source_is_one_that_the_builder_knows(case: str, 
     assert {name for name in source if not name.startswith("__")} - known == set()
 
 
-@pytest.mark.skipif(shutil.which("packer") is None, reason="packer is not installed (apt-get install packer)")
-@pytest.mark.parametrize("make", [settings_in, amazon_settings])
-def test_the_installed_packer_1_6_accepts_the_document(make: object, tmp_path: Path) -> None:
-    version = subprocess.run(["packer", "version"], capture_output=True, text=True, check=True).stdout
-    if "v1.6." not in version:
-        pytest.skip(f"this is {version.strip()}, not 1.6")
-    settings = amazon_settings(tmp_path) if make is amazon_settings else settings_in(tmp_path)
+@needs_packer_1_6
+@pytest.mark.parametrize("world", WORLDS)
+def test_the_installed_packer_1_6_accepts_the_document(world: str, tmp_path: Path) -> None:
     template = tmp_path / "image.pkr.hcl"
-    template.write_text(document(settings, OLD, source_ami_id="ami-0123456789abcdef0"))
+    template.write_text(document(WORLDS[world](tmp_path), OLD, source_ami_id="ami-0123456789abcdef0"))
     shutil.copytree(SCRIPTS, tmp_path / "provision")
     for name in ("rootfs.tar", "binaries.tar"):
         (tmp_path / name).touch()
@@ -77,6 +89,19 @@ def test_the_installed_packer_1_6_accepts_the_document(make: object, tmp_path: P
     result = subprocess.run(["packer", "validate", str(template)], capture_output=True, text=True, check=False)
 
     assert (result.returncode, result.stdout + result.stderr) == (0, "")
+
+
+@needs_packer_1_6
+@pytest.mark.parametrize("case", CASES)
+def test_packer_fmt_has_nothing_to_change(case: str, tmp_path: Path) -> None:
+    make, packer = CASES[case]
+    template = tmp_path / "image.pkr.hcl"
+    template.write_text(document(make(tmp_path), packer))
+
+    command = ["packer", "fmt", "-check", "-diff", "-write=false", str(template)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (result.returncode, result.stdout) == (0, "")
 
 
 def test_no_secret_is_in_the_document(tmp_path: Path) -> None:

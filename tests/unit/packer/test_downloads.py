@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from packer.downloads import Archive, fetch, parse_checksums, read_programs
+from packer.downloads import Archive, Store, fetch, parse_checksums, read_programs
 from tests.unit.packer.samples import GETH_TAR, settings_in, tar_with, write_archives
 from transcoder.errors import Refused
 
@@ -28,7 +28,7 @@ def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarIn
 def test_an_archive_beside_its_checksums_is_taken(tmp_path: Path) -> None:
     write_archives(tmp_path)
 
-    found = fetch(settings_in(tmp_path).geth, tmp_path)
+    found = fetch(settings_in(tmp_path).geth, Store(tmp_path))
 
     assert found.path == tmp_path / GETH_TAR
     assert read_programs(found, ("geth",)) == {"geth": b"the geth"}
@@ -39,7 +39,7 @@ def test_a_changed_archive_is_refused_with_both_sums(tmp_path: Path) -> None:
     (tmp_path / GETH_TAR).write_bytes(b"something else")
 
     with pytest.raises(Refused, match=f"sha256 is {hashlib.sha256(b'something else').hexdigest()}.*not unpacked"):
-        fetch(settings_in(tmp_path).geth, tmp_path)
+        fetch(settings_in(tmp_path).geth, Store(tmp_path))
 
 
 def test_a_pinned_sum_goes_before_the_checksums(tmp_path: Path) -> None:
@@ -47,15 +47,15 @@ def test_a_pinned_sum_goes_before_the_checksums(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, geth=f'sha256 = "{"0" * 64}"')
 
     with pytest.raises(Refused, match="0000"):
-        fetch(settings.geth, tmp_path)
+        fetch(settings.geth, Store(tmp_path))
 
 
 def test_an_archive_without_any_sum_is_refused_and_the_pin_is_shown(tmp_path: Path) -> None:
     write_archives(tmp_path)
     unproven = settings_in(tmp_path).geth.model_copy(update={"checksums": ""})
 
-    with pytest.raises(Refused, match="neither sha256 nor checksums") as refusal:
-        fetch(unproven, tmp_path)
+    with pytest.raises(Refused, match="no sha256, checksums or signature") as refusal:
+        fetch(unproven, Store(tmp_path))
     assert 'sha256 = "..."' in refusal.value.hint
 
 
@@ -64,7 +64,7 @@ def test_a_missing_archive_is_refused_by_its_path(tmp_path: Path) -> None:
     (tmp_path / GETH_TAR).unlink()
 
     with pytest.raises(Refused, match=f"{GETH_TAR} does not exist"):
-        fetch(settings_in(tmp_path).geth, tmp_path)
+        fetch(settings_in(tmp_path).geth, Store(tmp_path))
 
 
 def test_a_fetched_archive_is_taken_from_the_cache_by_its_sum(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_fetched_archive_is_taken_from_the_cache_by_its_sum(tmp_path: Path) ->
         update={"source": "https://example.invalid/geth.tar.gz", "sha256": sha256}
     )
 
-    assert fetch(geth, tmp_path, tmp_path / "cache").path == cached
+    assert fetch(geth, Store(tmp_path, tmp_path / "cache")).path == cached
 
 
 def test_a_fetched_archive_with_other_bytes_is_refused_and_not_kept(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_fetched_archive_with_other_bytes_is_refused_and_not_kept(tmp_path: Pa
     )
 
     with pytest.raises(Refused, match="not unpacked"):
-        fetch(geth, tmp_path, tmp_path / "cache")
+        fetch(geth, Store(tmp_path, tmp_path / "cache"))
     assert not cached.exists()
 
 

@@ -83,3 +83,19 @@ def test_packer_itself_reads_awkward_strings_as_they_were_written(tmp_path: Path
     result = subprocess.run(command, input="jsonencode(var.awkward)\n", capture_output=True, text=True, check=False)
 
     assert json.loads(result.stdout) == awkward
+
+
+@pytest.mark.skipif(shutil.which("packer") is None, reason="packer is not installed (apt-get install packer)")
+def test_packer_fmt_has_nothing_to_change_whatever_the_strings_hold(tmp_path: Path) -> None:
+    block = Block("locals", attributes={"a": '= "x" {', "longer": "[", "map": {"k = v": "{", 'q"=': "a", "n": []}})
+    block.attributes |= {
+        "list": ["b = c", {"x": 1, "yyy": "é ${z}"}],
+        "none": {},
+        "after_all_of_these": Expression("1 + 2"),
+    }
+    (tmp_path / "x.pkr.hcl").write_text(write([block]))
+
+    command = ["packer", "fmt", "-check", "-diff", "-write=false", str(tmp_path / "x.pkr.hcl")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (result.returncode, result.stdout) == (0, "")

@@ -15,6 +15,7 @@ import pytest
 
 from packer import bake, command
 from packer.programs import check_programs, choice_of, notes
+from packer.release import release_notes
 from packer.versions import Packer
 from transcoder import layout, shape
 from transcoder.catalog import geth, livepeer
@@ -51,7 +52,7 @@ def test_the_archives_are_those_of_the_releases(name: str) -> None:
 def test_each_gives_a_document_without_a_network_and_without_credentials(
     name: str, packer: Packer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("urllib.request.urlopen", _no_network)
+    monkeypatch.setattr("urllib.request.OpenerDirector.open", _no_network)
 
     shown = bake.prepare(load(name), tmp_path, packer=packer, cache=tmp_path / "cache", preview=True)
 
@@ -114,7 +115,7 @@ class Blind:
 def built_in(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(command, "_directory", lambda settings: directory / settings.name)
     monkeypatch.setattr(bake, "observe_packer", lambda: OLD)
-    monkeypatch.setattr("urllib.request.urlopen", _no_network)
+    monkeypatch.setattr("urllib.request.OpenerDirector.open", _no_network)
     yield
 
 
@@ -140,6 +141,6 @@ def test_a_bake_without_credentials_is_an_error(tmp_path: Path, monkeypatch: pyt
 
 
 def test_the_release_notes_of_an_image_name_its_network(tmp_path: Path) -> None:
-    notes_of = json.loads(bake.release_notes(load("arbitrum"), "d" * 64, {}, ""))
+    notes_of = json.loads(release_notes(load("arbitrum"), "d" * 64, {}, commit="c", source_ami={}))
 
     assert notes_of["network"] == "arbitrum-one-mainnet"

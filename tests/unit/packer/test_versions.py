@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from packer.versions import Packer, parse_version
+from packer.versions import Packer, named_version, parse_version
 from transcoder.errors import Refused
 
 
@@ -22,7 +22,18 @@ def test_plugins_are_needed_from_1_7_on() -> None:
     ]
 
 
-@pytest.mark.parametrize("output", ["", "packer: not found", "Packer v1.5.6"])
+@pytest.mark.parametrize(("text", "version"), [("1.6", "1.6.0"), ("1.11", "1.11.0"), ("v1.14.2", "1.14.2")])
+def test_a_version_can_be_asked_for_by_its_first_two_numbers(text: str, version: str) -> None:
+    assert str(named_version(text)) == version
+
+
+@pytest.mark.parametrize("text", ["", "new", "1", "1.5", "1.8.7", "1.10.3"])
+def test_a_packer_that_is_not_written_for_is_refused(text: str) -> None:
+    with pytest.raises(Refused):
+        named_version(text)
+
+
+@pytest.mark.parametrize("output", ["", "packer: not found", "Packer v1.5.6", "Packer v1.9.4"])
 def test_what_is_no_packer_or_too_old_is_refused(output: str) -> None:
     with pytest.raises(Refused):
         parse_version(output)

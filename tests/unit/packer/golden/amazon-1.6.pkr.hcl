@@ -3,58 +3,64 @@ packer {
 }
 
 source "amazon-ebs" "node" {
-  region                                = "us-east-1"
-  availability_zone                     = "us-east-1a"
-  ami_name                              = "livepeer-transcoder-ubuntu-18.04-0123456789ab"
-  ami_description                       = "livepeer node, environment world"
-  tags                                  = {
-    Name                     = "livepeer-transcoder-ubuntu-18.04-0123456789ab",
-    "transcoder:environment" = "world",
-    "transcoder:digest"      = "0123456789ab0000000000000000000000000000000000000000000000000000",
-    "transcoder:os"          = "ubuntu-18.04",
-    "transcoder:geth"        = "1.8.27",
-    "transcoder:livepeer"    = "0.2.4",
-    "transcoder:packer"      = "1.6.6",
-    "transcoder:source-ami"  = "{{ .SourceAMI }}",
+  region            = "us-east-1"
+  availability_zone = "us-east-1a"
+  ami_name          = "livepeer-transcoder-ubuntu-18.04-0123456789ab"
+  ami_description   = "livepeer node, environment world"
+  tags = {
+    Name                         = "livepeer-transcoder-ubuntu-18.04-0123456789ab",
+    "transcoder:environment"     = "world",
+    "transcoder:digest"          = "0123456789ab0000000000000000000000000000000000000000000000000000",
+    "transcoder:os"              = "ubuntu-18.04",
+    "transcoder:geth"            = "1.8.27",
+    "transcoder:livepeer"        = "0.2.4",
+    "transcoder:packer"          = "1.6.6",
+    "transcoder:source-ami"      = "{{ .SourceAMI }}",
+    "transcoder:source-ami-name" = "{{ .SourceAMIName }}",
+    "transcoder:commit"          = "cccccccccccccccccccccccccccccccccccccccc",
+    "transcoder:baked"           = "{{ isotime }}",
   }
-  snapshot_tags                         = {
-    Name                     = "livepeer-transcoder-ubuntu-18.04-0123456789ab",
-    "transcoder:environment" = "world",
-    "transcoder:digest"      = "0123456789ab0000000000000000000000000000000000000000000000000000",
-    "transcoder:os"          = "ubuntu-18.04",
-    "transcoder:geth"        = "1.8.27",
-    "transcoder:livepeer"    = "0.2.4",
-    "transcoder:packer"      = "1.6.6",
-    "transcoder:source-ami"  = "{{ .SourceAMI }}",
+  snapshot_tags = {
+    Name                         = "livepeer-transcoder-ubuntu-18.04-0123456789ab",
+    "transcoder:environment"     = "world",
+    "transcoder:digest"          = "0123456789ab0000000000000000000000000000000000000000000000000000",
+    "transcoder:os"              = "ubuntu-18.04",
+    "transcoder:geth"            = "1.8.27",
+    "transcoder:livepeer"        = "0.2.4",
+    "transcoder:packer"          = "1.6.6",
+    "transcoder:source-ami"      = "{{ .SourceAMI }}",
+    "transcoder:source-ami-name" = "{{ .SourceAMIName }}",
+    "transcoder:commit"          = "cccccccccccccccccccccccccccccccccccccccc",
+    "transcoder:baked"           = "{{ isotime }}",
   }
-  run_tags                              = {
+  run_tags = {
     Name                     = "livepeer-transcoder-ubuntu-18.04-0123456789ab (being baked)",
     "transcoder:environment" = "world",
   }
-  run_volume_tags                       = {
+  run_volume_tags = {
     Name                     = "livepeer-transcoder-ubuntu-18.04-0123456789ab (being baked)",
     "transcoder:environment" = "world",
   }
-  instance_type                         = "c4.large"
-  subnet_id                             = "subnet-1"
-  associate_public_ip_address           = true
-  communicator                          = "ssh"
-  ssh_username                          = "ubuntu"
-  ssh_port                              = 22
-  ssh_interface                         = "public_ip"
-  ssh_timeout                           = "10m"
+  instance_type               = "c4.large"
+  subnet_id                   = "subnet-1"
+  associate_public_ip_address = true
+  communicator                = "ssh"
+  ssh_username                = "ubuntu"
+  ssh_port                    = 22
+  ssh_interface               = "public_ip"
+  ssh_timeout                 = "10m"
   temporary_security_group_source_cidrs = [
     "192.0.2.0/24",
     "198.51.100.7/32",
   ]
 
   source_ami_filter {
-    filters     = {
+    filters = {
       name                = "ubuntu/bionic-*",
       root-device-type    = "ebs",
       virtualization-type = "hvm",
     }
-    owners      = [
+    owners = [
       "099720109477",
     ]
     most_recent = true
@@ -79,24 +85,24 @@ build {
   ]
 
   provisioner "shell" {
-    script           = "${path.root}/provision/10-wait-for-apt.sh"
-    execute_command  = "sudo env {{ .Vars }} sh {{ .Path }}"
+    script          = "${path.root}/provision/10-wait-for-apt.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     environment_vars = [
       "APT_BUDGET_SECONDS=600",
     ]
   }
 
   provisioner "shell" {
-    script           = "${path.root}/provision/20-packages.sh"
-    execute_command  = "sudo env {{ .Vars }} sh {{ .Path }}"
+    script          = "${path.root}/provision/20-packages.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     environment_vars = [
       "PACKAGES=ca-certificates chrony curl e2fsprogs lsof psmisc python3",
     ]
   }
 
   provisioner "shell" {
-    script           = "${path.root}/provision/30-users.sh"
-    execute_command  = "sudo env {{ .Vars }} sh {{ .Path }}"
+    script          = "${path.root}/provision/30-users.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     environment_vars = [
       "USERS=livepeer:2101 geth:2102",
       "MOUNT_POINTS=/d1 /d2",
@@ -109,8 +115,8 @@ build {
   }
 
   provisioner "shell" {
-    script           = "${path.root}/provision/40-rootfs.sh"
-    execute_command  = "sudo env {{ .Vars }} sh {{ .Path }}"
+    script          = "${path.root}/provision/40-rootfs.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     environment_vars = [
       "ROOTFS=/tmp/transcoder-rootfs.tar",
       "ROOTFS_SHA256=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
@@ -123,8 +129,8 @@ build {
   }
 
   provisioner "shell" {
-    script           = "${path.root}/provision/50-binaries.sh"
-    execute_command  = "sudo env {{ .Vars }} sh {{ .Path }}"
+    script          = "${path.root}/provision/50-binaries.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     environment_vars = [
       "BINARIES=/tmp/transcoder-binaries.tar",
       "BINARIES_SHA256=bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
@@ -132,11 +138,31 @@ build {
   }
 
   provisioner "shell" {
-    script           = "${path.root}/provision/60-enable.sh"
-    execute_command  = "sudo env {{ .Vars }} sh {{ .Path }}"
+    script          = "${path.root}/provision/60-enable.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     environment_vars = [
       "UNITS=d1.mount livepeer-transcoder.service d2.mount geth.service",
     ]
+  }
+
+  provisioner "shell" {
+    script          = "${path.root}/provision/70-inventory.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
+    environment_vars = [
+      "PROGRAMS=geth livepeer livepeer_cli",
+    ]
+  }
+
+  provisioner "file" {
+    direction   = "download"
+    source      = "/etc/transcoder/packages.tsv"
+    destination = "${path.root}/packages.tsv"
+  }
+
+  provisioner "file" {
+    direction   = "download"
+    source      = "/etc/transcoder/programs.sha256"
+    destination = "${path.root}/programs.sha256"
   }
 
   provisioner "shell" {
@@ -145,8 +171,8 @@ build {
   }
 
   provisioner "shell" {
-    script           = "${path.root}/provision/90-prove.sh"
-    execute_command  = "sudo env {{ .Vars }} sh {{ .Path }}"
+    script          = "${path.root}/provision/90-prove.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     environment_vars = [
       "USERS=livepeer:2101 geth:2102",
       "UNITS=d1.mount livepeer-transcoder.service d2.mount geth.service",

@@ -1,0 +1,180 @@
+packer {
+  required_version = ">= 1.6.0"
+}
+
+source "amazon-ebs" "node" {
+  region            = "us-east-1"
+  availability_zone = "us-east-1a"
+  ami_name          = "livepeer-transcoder-ubuntu-18.04-0123456789ab"
+  ami_description   = "livepeer node, environment bionic-arbitrum"
+  tags = {
+    Name                         = "livepeer-transcoder-ubuntu-18.04-0123456789ab",
+    "transcoder:environment"     = "bionic-arbitrum",
+    "transcoder:digest"          = "0123456789ab0000000000000000000000000000000000000000000000000000",
+    "transcoder:os"              = "ubuntu-18.04",
+    "transcoder:livepeer"        = "v0.6.0",
+    "transcoder:packer"          = "1.6.6",
+    "transcoder:source-ami"      = "{{ .SourceAMI }}",
+    "transcoder:source-ami-name" = "{{ .SourceAMIName }}",
+    "transcoder:commit"          = "cccccccccccccccccccccccccccccccccccccccc",
+    "transcoder:baked"           = "{{ isotime }}",
+  }
+  snapshot_tags = {
+    Name                         = "livepeer-transcoder-ubuntu-18.04-0123456789ab",
+    "transcoder:environment"     = "bionic-arbitrum",
+    "transcoder:digest"          = "0123456789ab0000000000000000000000000000000000000000000000000000",
+    "transcoder:os"              = "ubuntu-18.04",
+    "transcoder:livepeer"        = "v0.6.0",
+    "transcoder:packer"          = "1.6.6",
+    "transcoder:source-ami"      = "{{ .SourceAMI }}",
+    "transcoder:source-ami-name" = "{{ .SourceAMIName }}",
+    "transcoder:commit"          = "cccccccccccccccccccccccccccccccccccccccc",
+    "transcoder:baked"           = "{{ isotime }}",
+  }
+  run_tags = {
+    Name                     = "livepeer-transcoder-ubuntu-18.04-0123456789ab (being baked)",
+    "transcoder:environment" = "bionic-arbitrum",
+  }
+  run_volume_tags = {
+    Name                     = "livepeer-transcoder-ubuntu-18.04-0123456789ab (being baked)",
+    "transcoder:environment" = "bionic-arbitrum",
+  }
+  instance_type = "c5.large"
+  communicator  = "ssh"
+  ssh_username  = "ubuntu"
+  ssh_port      = 22
+  ssh_interface = "public_ip"
+  ssh_timeout   = "10m"
+  temporary_security_group_source_cidrs = [
+    "10.0.0.0/8",
+  ]
+
+  source_ami_filter {
+    filters = {
+      name                = "ubuntu/images/hvm-ssd/ubuntu-bionic-18.04-amd64-server-*",
+      root-device-type    = "ebs",
+      virtualization-type = "hvm",
+    }
+    owners = [
+      "099720109477",
+    ]
+    most_recent = true
+  }
+
+  launch_block_device_mappings {
+    device_name           = "/dev/sda1"
+    volume_size           = 32
+    volume_type           = "gp3"
+    delete_on_termination = true
+    iops                  = 3000
+    throughput            = 125
+  }
+
+  aws_polling {
+    delay_seconds = 5
+    max_attempts  = 360
+  }
+}
+
+build {
+  sources = [
+    "source.amazon-ebs.node",
+  ]
+
+  provisioner "shell" {
+    script          = "${path.root}/provision/10-wait-for-apt.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
+    environment_vars = [
+      "APT_BUDGET_SECONDS=600",
+    ]
+  }
+
+  provisioner "shell" {
+    script          = "${path.root}/provision/20-packages.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
+    environment_vars = [
+      "PACKAGES=ca-certificates chrony curl e2fsprogs lsof openssl psmisc python3 python3-pycryptodome",
+    ]
+  }
+
+  provisioner "shell" {
+    script          = "${path.root}/provision/30-users.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
+    environment_vars = [
+      "USERS=livepeer:2101",
+      "MOUNT_POINTS=/d1",
+    ]
+  }
+
+  provisioner "file" {
+    source      = "${path.root}/rootfs.tar"
+    destination = "/tmp/transcoder-rootfs.tar"
+  }
+
+  provisioner "shell" {
+    script          = "${path.root}/provision/40-rootfs.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
+    environment_vars = [
+      "ROOTFS=/tmp/transcoder-rootfs.tar",
+      "ROOTFS_SHA256=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    ]
+  }
+
+  provisioner "file" {
+    source      = "${path.root}/binaries.tar"
+    destination = "/tmp/transcoder-binaries.tar"
+  }
+
+  provisioner "shell" {
+    script          = "${path.root}/provision/50-binaries.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
+    environment_vars = [
+      "BINARIES=/tmp/transcoder-binaries.tar",
+      "BINARIES_SHA256=bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+    ]
+  }
+
+  provisioner "shell" {
+    script          = "${path.root}/provision/60-enable.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
+    environment_vars = [
+      "UNITS=d1.mount livepeer-transcoder.service",
+    ]
+  }
+
+  provisioner "shell" {
+    script          = "${path.root}/provision/70-inventory.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
+    environment_vars = [
+      "PROGRAMS=livepeer livepeer_cli",
+    ]
+  }
+
+  provisioner "file" {
+    direction   = "download"
+    source      = "/etc/transcoder/packages.tsv"
+    destination = "${path.root}/packages.tsv"
+  }
+
+  provisioner "file" {
+    direction   = "download"
+    source      = "/etc/transcoder/programs.sha256"
+    destination = "${path.root}/programs.sha256"
+  }
+
+  provisioner "shell" {
+    script          = "${path.root}/provision/80-clean.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
+  }
+
+  provisioner "shell" {
+    script          = "${path.root}/provision/90-prove.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
+    environment_vars = [
+      "USERS=livepeer:2101",
+      "UNITS=d1.mount livepeer-transcoder.service",
+      "GETH_VERSION=",
+      "LIVEPEER_VERSION=0.6.0",
+    ]
+  }
+}

@@ -1,0 +1,184 @@
+packer {
+  required_version = ">= 1.6.0"
+}
+
+source "amazon-ebs" "node" {
+  region                     = "us-east-1"
+  availability_zone          = "us-east-1a"
+  custom_endpoint_ec2        = "http://127.0.0.1:5620"
+  skip_credential_validation = true
+  skip_metadata_api_check    = true
+  skip_region_validation     = true
+  ami_name                   = "livepeer-transcoder-ubuntu-18.04-0123456789ab"
+  ami_description            = "livepeer node, environment lab"
+  tags = {
+    Name                         = "livepeer-transcoder-ubuntu-18.04-0123456789ab",
+    "transcoder:environment"     = "lab",
+    "transcoder:digest"          = "0123456789ab0000000000000000000000000000000000000000000000000000",
+    "transcoder:os"              = "ubuntu-18.04",
+    "transcoder:geth"            = "1.8.27",
+    "transcoder:livepeer"        = "0.2.4",
+    "transcoder:packer"          = "1.6.6",
+    "transcoder:source-ami"      = "{{ .SourceAMI }}",
+    "transcoder:source-ami-name" = "{{ .SourceAMIName }}",
+    "transcoder:commit"          = "cccccccccccccccccccccccccccccccccccccccc",
+    "transcoder:baked"           = "{{ isotime }}",
+  }
+  snapshot_tags = {
+    Name                         = "livepeer-transcoder-ubuntu-18.04-0123456789ab",
+    "transcoder:environment"     = "lab",
+    "transcoder:digest"          = "0123456789ab0000000000000000000000000000000000000000000000000000",
+    "transcoder:os"              = "ubuntu-18.04",
+    "transcoder:geth"            = "1.8.27",
+    "transcoder:livepeer"        = "0.2.4",
+    "transcoder:packer"          = "1.6.6",
+    "transcoder:source-ami"      = "{{ .SourceAMI }}",
+    "transcoder:source-ami-name" = "{{ .SourceAMIName }}",
+    "transcoder:commit"          = "cccccccccccccccccccccccccccccccccccccccc",
+    "transcoder:baked"           = "{{ isotime }}",
+  }
+  run_tags = {
+    Name                     = "livepeer-transcoder-ubuntu-18.04-0123456789ab (being baked)",
+    "transcoder:environment" = "lab",
+  }
+  run_volume_tags = {
+    Name                     = "livepeer-transcoder-ubuntu-18.04-0123456789ab (being baked)",
+    "transcoder:environment" = "lab",
+  }
+  instance_type = "c4.large"
+  communicator  = "ssh"
+  ssh_username  = "ubuntu"
+  ssh_port      = 22
+  ssh_interface = "private_ip"
+  ssh_timeout   = "10m"
+  temporary_security_group_source_cidrs = [
+    "172.31.210.0/24",
+  ]
+
+  source_ami_filter {
+    filters = {
+      name                = "lab/stock/*",
+      root-device-type    = "ebs",
+      virtualization-type = "hvm",
+    }
+    owners = [
+      "self",
+    ]
+    most_recent = true
+  }
+
+  launch_block_device_mappings {
+    device_name           = "/dev/sda1"
+    volume_size           = 8
+    volume_type           = "gp2"
+    delete_on_termination = true
+  }
+
+  aws_polling {
+    delay_seconds = 1
+    max_attempts  = 1800
+  }
+}
+
+build {
+  sources = [
+    "source.amazon-ebs.node",
+  ]
+
+  provisioner "shell" {
+    script          = "${path.root}/provision/10-wait-for-apt.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
+    environment_vars = [
+      "APT_BUDGET_SECONDS=600",
+    ]
+  }
+
+  provisioner "shell" {
+    script          = "${path.root}/provision/20-packages.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
+    environment_vars = [
+      "PACKAGES=ca-certificates chrony curl e2fsprogs lsof psmisc python3",
+    ]
+  }
+
+  provisioner "shell" {
+    script          = "${path.root}/provision/30-users.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
+    environment_vars = [
+      "USERS=livepeer:2101 geth:2102",
+      "MOUNT_POINTS=/d1 /d2",
+    ]
+  }
+
+  provisioner "file" {
+    source      = "${path.root}/rootfs.tar"
+    destination = "/tmp/transcoder-rootfs.tar"
+  }
+
+  provisioner "shell" {
+    script          = "${path.root}/provision/40-rootfs.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
+    environment_vars = [
+      "ROOTFS=/tmp/transcoder-rootfs.tar",
+      "ROOTFS_SHA256=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    ]
+  }
+
+  provisioner "file" {
+    source      = "${path.root}/binaries.tar"
+    destination = "/tmp/transcoder-binaries.tar"
+  }
+
+  provisioner "shell" {
+    script          = "${path.root}/provision/50-binaries.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
+    environment_vars = [
+      "BINARIES=/tmp/transcoder-binaries.tar",
+      "BINARIES_SHA256=bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+    ]
+  }
+
+  provisioner "shell" {
+    script          = "${path.root}/provision/60-enable.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
+    environment_vars = [
+      "UNITS=d1.mount livepeer-transcoder.service d2.mount geth.service",
+    ]
+  }
+
+  provisioner "shell" {
+    script          = "${path.root}/provision/70-inventory.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
+    environment_vars = [
+      "PROGRAMS=geth livepeer livepeer_cli",
+    ]
+  }
+
+  provisioner "file" {
+    direction   = "download"
+    source      = "/etc/transcoder/packages.tsv"
+    destination = "${path.root}/packages.tsv"
+  }
+
+  provisioner "file" {
+    direction   = "download"
+    source      = "/etc/transcoder/programs.sha256"
+    destination = "${path.root}/programs.sha256"
+  }
+
+  provisioner "shell" {
+    script          = "${path.root}/provision/80-clean.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
+  }
+
+  provisioner "shell" {
+    script          = "${path.root}/provision/90-prove.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
+    environment_vars = [
+      "USERS=livepeer:2101 geth:2102",
+      "UNITS=d1.mount livepeer-transcoder.service d2.mount geth.service",
+      "GETH_VERSION=1.8.27",
+      "LIVEPEER_VERSION=0.2.4",
+    ]
+  }
+}
