@@ -15,7 +15,7 @@ from typing import List, Tuple
 INTERVAL = 0.3
 RECORDS = "/d1/livepeer/.lpData/records.log"
 TAIL = 4096
-INTERPRETERS = ("python", "sh", "bash", "dash")
+SHELLS = ("sh", "bash", "dash")
 
 
 def livepeers() -> List[Tuple[int, str]]:
@@ -39,7 +39,8 @@ def program(words: List[str]) -> str:
 
     Others may name livepeer's file without being it: ``sha256sum /usr/local/bin/livepeer``.
     """
-    if os.path.basename(words[0]).startswith(INTERPRETERS):
+    first = os.path.basename(words[0])
+    if first.startswith("python") or first in SHELLS:
         return next((word for word in words[1:] if not word.startswith("-")), "")
     return words[0]
 
