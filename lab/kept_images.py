@@ -45,7 +45,10 @@ class KeptSnapshot:
 
 @dataclass(frozen=True)
 class KeptImage:
-    """An AMI as it must come back. ``created`` is ISO 8601; ``mappings`` are its block device mappings as EC2's."""
+    """An AMI as it must come back. ``mappings`` are its block device mappings as EC2's.
+
+    ``created`` and ``deprecates`` (empty: never) are ISO 8601.
+    """
 
     id: str
     name: str
@@ -59,6 +62,7 @@ class KeptImage:
     snapshots: tuple[KeptSnapshot, ...]
     tags: Mapping[str, str]
     schema: int = SCHEMA
+    deprecates: str = ""
 
 
 class KeptImages:

@@ -7,6 +7,7 @@ its call is repeated because an answer was lost.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 
 from transcoder.aws_calls import Calls, session
@@ -33,6 +34,17 @@ class Aws(Instances, Volumes, Snapshots, Network, Images, Locks):
 
     def __init__(self, settings: Settings, calls: Calls | None = None) -> None:
         super().__init__(settings, calls or Calls(settings))
+        self._elsewhere: dict[str, Aws] = {}
+        self._opening = threading.Lock()
+
+    def in_region(self, region: str) -> Aws:
+        """Return the same account's EC2 in another region, for images and what is in use of them."""
+        if region == self._settings.aws.region:
+            return self
+        with self._opening:  # once each: a client takes most of a second to be made
+            if region not in self._elsewhere:
+                self._elsewhere[region] = Aws(self._settings.in_region(region))
+            return self._elsewhere[region]
 
     def denial(self, call: ApiCall) -> str:
         """Return why a call is not permitted, in EC2's words, or nothing; see `Calls.denial`."""

@@ -47,6 +47,7 @@ DONE = {
     "DetachVolume": frozenset({"IncorrectState", "InvalidAttachment.NotFound", "InvalidVolume.NotFound"}),
     "DeleteVolume": frozenset({"InvalidVolume.NotFound"}),
     "DeleteSnapshot": frozenset({"InvalidSnapshot.NotFound"}),
+    "DeregisterImage": frozenset({"InvalidAMIID.NotFound", "InvalidAMIID.Unavailable"}),
     "DeleteParameter": frozenset({"ParameterNotFound"}),
     "AuthorizeSecurityGroupIngress": frozenset({"InvalidPermission.Duplicate"}),
 }

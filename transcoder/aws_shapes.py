@@ -93,14 +93,18 @@ def read_address(item: Json) -> ElasticIp:
 def read_image(item: Json) -> Image:
     """Return an image of DescribeImages."""
     mappings = item.get("BlockDeviceMappings", [])
+    disks = [mapping["Ebs"] for mapping in mappings if "Ebs" in mapping]
     return Image(
         id=item["ImageId"],
         name=item.get("Name", ""),
         state=item["State"],
         created=item.get("CreationDate", ""),
         root_device=item.get("RootDeviceName", ""),
-        snapshot_ids=tuple(m["Ebs"]["SnapshotId"] for m in mappings if m.get("Ebs", {}).get("SnapshotId")),
+        snapshot_ids=tuple(disk["SnapshotId"] for disk in disks if disk.get("SnapshotId")),
         tags=read_tags(item),
+        size_gib=sum(int(disk.get("VolumeSize") or 0) for disk in disks),
+        deprecates=item.get("DeprecationTime", ""),
+        encrypted=bool(disks) and all(disk.get("Encrypted", False) for disk in disks),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from transcoder.tags import VERIFIED
+
 
 @dataclass(frozen=True)
 class Attachment:
@@ -72,7 +74,10 @@ class ElasticIp:
 
 @dataclass(frozen=True)
 class Image:
-    """An AMI. ``created`` is EC2's ISO 8601 text, which sorts."""
+    """An AMI. ``created`` is EC2's ISO 8601 text, which sorts, and so is ``deprecates`` (empty: never).
+
+    ``size_gib``: of all its disks together.
+    """
 
     id: str
     name: str
@@ -81,6 +86,22 @@ class Image:
     root_device: str = ""
     snapshot_ids: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    size_gib: int = 0
+    deprecates: str = ""
+    encrypted: bool = False
+
+    @property
+    def verified(self) -> bool:
+        """Tell whether it has been booted and tested."""
+        return bool(self.tags.get(VERIFIED))
+
+
+@dataclass(frozen=True)
+class ImageUse:
+    """Something that launches from an image: ``by`` names it for people, such as a launch template."""
+
+    image_id: str
+    by: str
 
 
 @dataclass(frozen=True)

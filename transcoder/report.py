@@ -27,6 +27,11 @@ def _console(stderr: bool) -> RichConsole:
     return RichConsole(stderr=stderr, highlight=False, width=None if stream.isatty() else 200)
 
 
+def console(*, stderr: bool) -> RichConsole:
+    """Return where something is printed for people: standard output is the result, standard error is progress."""
+    return _console(stderr)
+
+
 class TerminalConsole:
     """Shows plans and progress on stderr; asks on the terminal.
 

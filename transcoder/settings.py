@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from transcoder.errors import BadSettings
+from transcoder.settings_image import Image, Region
 from transcoder.settings_programs import Downloads, Geth, Gpu, Livepeer, Table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,7 +24,6 @@ OWN_TABLES = (
     *("aws", "ssh", "image", "downloads", "geth", "livepeer", "gpu", "instance", "volumes", "node", "operator"),
 )
 
-Os = Literal["ubuntu-18.04", "ubuntu-22.04", "ubuntu-24.04", "debian-12"]
 VolumeType = Literal["gp2", "gp3", "io1", "io2", "st1", "sc1", "standard"]
 DataDevice = Annotated[str, Field(pattern=r"^/dev/(sd[f-p]|xvd[b-c][a-z])$")]
 
@@ -48,7 +48,7 @@ class PortRule(Table):
 class Aws(Table):
     """Which EC2, and what of it. ``endpoint_url`` names an EC2 that is not Amazon's."""
 
-    region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
+    region: Region
     availability_zone: str
     profile: str = ""
     endpoint_url: str = ""
@@ -85,35 +85,6 @@ class Ssh(Table):
     port: int = Field(default=22, ge=1, le=65535)
     connect_timeout: float = Field(default=5.0, gt=0, description="seconds")
     known_hosts: str = "~/.local/state/transcoder/known_hosts"
-
-
-class SourceAmi(Table):
-    """Which stock image to start from: the newest whose name matches, of these owners, or one by its id."""
-
-    name: str = ""
-    owners: list[str] = Field(default_factory=list)
-    id: str = Field(default="", pattern=r"^(ami-[0-9a-f]+)?$")
-    include_deprecated: bool = False
-
-    @model_validator(mode="after")
-    def _names_one(self) -> Self:
-        if bool(self.id) == bool(self.name):
-            raise ValueError("give either id, or name together with owners")
-        if self.name and not self.owners:
-            raise ValueError("a name without owners could be anybody's image: give owners")
-        return self
-
-
-class Image(Table):
-    """What is baked and from what."""
-
-    os: Os
-    source_ami: SourceAmi
-    build_instance_type: str = "c4.large"
-    name_prefix: str = Field(default="livepeer-transcoder", pattern=r"^[A-Za-z0-9()\[\] ./'@_-]{3,80}$")
-    root_size_gib: int = Field(default=32, ge=2)
-    extra_packages: list[str] = Field(default_factory=list)
-    bake_timeout_minutes: int = Field(default=30, ge=1)
 
 
 class InstanceSettings(Table):
@@ -197,10 +168,21 @@ class Settings(Table):
     """Tables of the file that belong to others, as they stand there."""
 
     @model_validator(mode="after")
+    def _copies_go_elsewhere(self) -> Self:
+        if self.aws.region in self.image.copy_to:
+            raise ValueError(f"image.copy_to: {self.aws.region} is the region that is baked in")
+        return self
+
+    @model_validator(mode="after")
     def _geth_has_its_volume(self) -> Self:
         if self.geth.enabled and self.volumes.geth_if_any is None:
             raise ValueError("volumes.geth: missing, and geth is enabled")
         return self
+
+    def in_region(self, region: str) -> Settings:
+        """Return the same environment as it acts on another region of the account: for images, not for nodes."""
+        aws = {"region": region, "availability_zone": f"{region}a", "subnet_id": "", "kms_key_id": ""}
+        return self.model_copy(update={"aws": self.aws.model_copy(update=aws)})
 
     def extension(self, table: str) -> dict[str, Any]:
         """Return a table of the file that is not one of the library's own.

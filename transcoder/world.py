@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from transcoder.errors import Failed, Refused, TranscoderError, Unreachable
-from transcoder.model import ElasticIp, Image, Instance, Snapshot, Volume
+from transcoder.model import ElasticIp, Image, ImageUse, Instance, Snapshot, Volume
 from transcoder.settings import Settings
 
 T = TypeVar("T")
@@ -25,7 +25,10 @@ SILENCE = 120.0
 
 @dataclass(frozen=True)
 class LaunchRequest:
-    """An instance to launch. ``token`` makes the request idempotent; ``zone`` picks the subnet."""
+    """An instance to launch. ``token`` makes the request idempotent; ``zone`` picks the subnet.
+
+    ``temporary``: nothing protects it from termination, and a shutdown from inside ends it for good.
+    """
 
     image_id: str
     zone: str
@@ -33,6 +36,20 @@ class LaunchRequest:
     user_data: str
     token: str
     tags: Mapping[str, str]
+    temporary: bool = False
+
+
+@dataclass(frozen=True)
+class ImageCopy:
+    """A copy of another region's AMI to make. ``kms_key_id``: empty for one as its original, or with EBS's own key."""
+
+    image_id: str
+    region: str
+    name: str
+    token: str
+    tags: Mapping[str, str]
+    encrypted: bool = False
+    kms_key_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +92,11 @@ class Cloud(Protocol):
     def addresses(self, *, tags: Mapping[str, str] | None = None) -> tuple[ElasticIp, ...]: ...
     def images(self, *, ids: Sequence[str] = (), tags: Mapping[str, str] | None = None) -> tuple[Image, ...]: ...
     def stock_image(self) -> Image: ...
+    def copy_image(self, copy: ImageCopy) -> str: ...
+    def deprecate_image(self, image_id: str, when: str) -> None: ...
+    def deregister_image(self, image_id: str) -> None: ...
+    def image_uses(self) -> tuple[ImageUse, ...]: ...
+    def in_region(self, region: str) -> Cloud: ...
     def launch(self, request: LaunchRequest) -> Instance: ...
     def terminate(self, instance_id: str) -> None: ...
     def stop(self, instance_id: str, *, force: bool = False) -> None: ...

@@ -34,6 +34,7 @@ class Images:
         for name in ("create_image", "register_image", "copy_image"):
             hooks.wrap(AmiBackend, name, getattr(self, name))
         hooks.wrap(EC2Response, "deregister_image", self.deregister_response)
+        hooks.replace(EC2Response, "enable_image_deprecation", enable_deprecation)
         hooks.replace(Ami, "block_device_mappings", property(lambda image: image.lab_mappings))
 
     def create_image(
@@ -148,19 +149,26 @@ class Images:
             image = original(backend, source_image_id, source_region, name, *rest, **more)
             backend.snapshots.pop(image.ebs_snapshot.id)
         dress(image, source.root_device_name, source.architecture)
-        image.lab_mappings = [self._copied(image, mapping, source_region) for mapping in source.lab_mappings]
+        of_image, of_snapshots = split_tags(self.cloud.parameters.get("TagSpecifications"))
+        for tag in (tag for each in of_image for tag in each.get("Tags", [])):
+            image.add_tag(tag["Key"], tag["Value"])
+        # CopySnapshot, which copies the disks, reads `Encrypted` of this very request.
+        image.lab_mappings = [
+            self._copied(image, mapping, source_region, of_snapshots) for mapping in source.lab_mappings
+        ]
         image.ebs_snapshot = backend.snapshots[image.lab_mappings[0]["Ebs"]["SnapshotId"]]
         self._available_later(image)
         return image
 
     @staticmethod
-    def _copied(image: Any, mapping: dict[str, Any], source_region: str) -> dict[str, Any]:
+    def _copied(image: Any, mapping: dict[str, Any], source_region: str, tags: dict[str, str]) -> dict[str, Any]:
         backend, ebs = image.ec2_backend, dict(mapping["Ebs"])
         if ebs.get("SnapshotId"):
             text = f"Copied for {image.id} from {ebs['SnapshotId']}"
             copied = backend.copy_snapshot(ebs["SnapshotId"], source_region, text, None)
             copied.from_ami = image.id
-            ebs["SnapshotId"] = copied.id
+            copied.add_tags(tags)
+            ebs |= {"SnapshotId": copied.id, "Encrypted": bool(copied.encrypted)}
         return {"DeviceName": mapping["DeviceName"], "Ebs": ebs}
 
     def deregister_response(self, original: Any, response: Any) -> Any:
@@ -170,11 +178,31 @@ class Images:
         result = original(response)
         if image is None or str(asked.get("DeleteAssociatedSnapshots")).lower() != "true":
             return result
-        ids = [m["Ebs"]["SnapshotId"] for m in image.lab_mappings if m["Ebs"].get("SnapshotId")]
+        named = [m["Ebs"]["SnapshotId"] for m in image.lab_mappings if m["Ebs"].get("SnapshotId")]
+        # "If a snapshot is associated with multiple AMIs, it is not deleted" (EC2 API reference, DeregisterImage).
+        ids = [snapshot_id for snapshot_id in named if not users_of(backend, snapshot_id)]
         for snapshot_id in ids:
             backend.delete_snapshot(snapshot_id)
         results = [{"SnapshotId": snapshot_id, "ReturnCode": "success"} for snapshot_id in ids]
         return ActionResult({"Return": True, "DeleteSnapshotResults": results})
+
+
+def enable_deprecation(response: Any) -> Any:
+    """Note from when on an image is deprecated; moto lacks the action."""
+    backend, image_id, when = response.ec2_backend, response._get_param("ImageId"), response._get_param("DeprecateAt")
+    response.error_on_dryrun()
+    image = check_image(backend, image_id)
+    image.deprecation_time = strict.check_deprecation(when)
+    return ActionResult({"Return": True})
+
+
+def users_of(backend: Any, snapshot_id: str) -> list[str]:
+    """Return the ids of the AMIs that have this snapshot."""
+    return [
+        image.id
+        for image in backend.amis.values()
+        if snapshot_id in [mapping["Ebs"].get("SnapshotId") for mapping in getattr(image, "lab_mappings", [])]
+    ]
 
 
 def stock_id(stock: StockImage) -> str:

@@ -70,6 +70,8 @@ class Keeping:
         image.launch_permissions = [dict(permission) for permission in kept.launch_permissions]
         image.lab_mappings = [dict(mapping) for mapping in kept.mappings]
         image.ebs_snapshot = backend.snapshots[kept.snapshots[0].id]
+        if kept.deprecates:
+            image.deprecation_time = kept.deprecates
         image.add_tags(dict(kept.tags))
 
 
@@ -101,6 +103,7 @@ def describe(image: Any) -> KeptImage:
         mappings=image.lab_mappings,
         snapshots=tuple(_described_snapshot(snapshots[each]) for each in snapshot_ids(image)),
         tags=tags_of(image),
+        deprecates=getattr(image, "deprecation_time", ""),
     )
 
 

@@ -67,6 +67,7 @@ class Snapshots:
         if self.cloud.bookkeeping:
             return original(backend, snapshot_id)
         strict.find_snapshot(backend, snapshot_id)
+        strict.check_no_image(backend, snapshot_id)
         snapshot = original(backend, snapshot_id)
         self.cloud.driver.delete_disk(snapshot_id)
         return snapshot

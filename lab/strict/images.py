@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lab.hooks import ec2_error
 from lab.strict.volumes import attachment_point, check_snapshot_holds
 
+LONGEST_DEPRECATION = timedelta(days=3653)
 NAME = re.compile(r"^[A-Za-z0-9()\[\] ./'@_-]{3,128}$")
 
 
@@ -33,6 +35,16 @@ def check_instance(instance: Any) -> None:
             "IncorrectState",
             f"The instance '{instance.id}' is not in the 'running' or 'stopped' state: {instance.state}",
         )
+
+
+def check_deprecation(when: Any) -> str:
+    """Return the time of a deprecation as EC2 keeps it, to the minute; refuse one that has passed or is too far off."""
+    date = when if isinstance(when, datetime) else datetime.fromisoformat(str(when))
+    date = date.replace(tzinfo=date.tzinfo or UTC).astimezone(UTC)
+    now = datetime.now(UTC)
+    if not now < date <= now + LONGEST_DEPRECATION:
+        raise ec2_error("InvalidParameterValue", f"DeprecateAt {when} must be in the future, within ten years")
+    return date.strftime("%Y-%m-%dT%H:%M:00.000Z")
 
 
 def check_register(backend: Any, root_device: str, mappings: Sequence[dict[str, Any]]) -> None:

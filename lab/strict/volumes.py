@@ -64,6 +64,13 @@ def check_snapshot_holds(backend: Any, snapshot_id: str, size: int | None) -> No
         )
 
 
+def check_no_image(backend: Any, snapshot_id: str) -> None:
+    """Refuse to delete a snapshot that an AMI is made of; moto knows the last of several only."""
+    for image in backend.amis.values():
+        if snapshot_id in [mapping["Ebs"].get("SnapshotId") for mapping in getattr(image, "lab_mappings", [])]:
+            raise ec2_error("InvalidSnapshot.InUse", f"The snapshot {snapshot_id} is currently in use by {image.id}")
+
+
 def check_completed(snapshot: Any) -> None:
     """Refuse to make something of a snapshot that is not complete yet."""
     if snapshot.status != "completed":

@@ -9,8 +9,8 @@ from dataclasses import replace
 from tests.simulated.clock import SimulatedClock
 from tests.simulated.disk import blank
 from tests.simulated.ec2 import ACTIONS, READS, ROOT, Answer, Call, NotNow, Tags, api, wanted
-from tests.simulated.snapshots import Snapshots
-from transcoder.model import ElasticIp, Image, Instance
+from tests.simulated.images import Images
+from transcoder.model import ElasticIp, Instance
 from transcoder.world import ApiCall, LaunchRequest, Lock
 
 __all__ = ["READS", "ROOT", "Answer", "Call", "SimulatedCloud"]
@@ -21,7 +21,7 @@ SHUTTING_DOWN, STOPPING = 2.0, 5.0
 """Seconds from a stop until the machine has ended its programs, and until EC2 calls it stopped."""
 
 
-class SimulatedCloud(Snapshots):
+class SimulatedCloud(Images):
     """Implements `transcoder.world.Cloud`."""
 
     def __init__(self, clock: SimulatedClock, lock: threading.RLock) -> None:
@@ -32,6 +32,12 @@ class SimulatedCloud(Snapshots):
         """Told that a machine ends its programs in order."""
         self.ending: set[str] = set()
         """Instances that are ``stopping`` and still run."""
+
+    def in_region(self, region: str) -> SimulatedCloud:
+        """Return another region of the same world; its own where the world has no such one."""
+        found = self.regions.get(region, self)
+        assert isinstance(found, SimulatedCloud)
+        return found
 
     # instances
 
@@ -120,16 +126,6 @@ class SimulatedCloud(Snapshots):
                 self.elastic[address.allocation_id] = replace(address, instance_id="", association_id="")
         self.machines.pop(instance_id, None)
 
-    # images
-
-    @api
-    def images(self, *, ids: Sequence[str] = (), tags: Tags | None = None) -> tuple[Image, ...]:
-        found = [image for image in self.amis.values() if wanted(image.id, image.tags, ids, tags)]
-        return tuple(sorted(found, key=lambda image: (image.created, image.id)))
-
-    def stock_image(self) -> Image:
-        raise AssertionError("no recipe asks for the stock image")
-
     # addresses, tags, permissions
 
     @api
@@ -172,6 +168,8 @@ class SimulatedCloud(Snapshots):
     def _retag(self, resource_id: str, change: Callable[[Tags], Tags]) -> None:
         if resource_id in self.machines:
             self.change_machine(resource_id, tags=change(self.machines[resource_id].tags))
+        elif resource_id in self.amis:
+            self.change_image(resource_id, tags=change(self.amis[resource_id].tags))
         elif resource_id in self.copies:
             copy = self.copies[resource_id]
             self.copies[resource_id] = replace(copy, tags=change(copy.tags))

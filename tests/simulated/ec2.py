@@ -13,7 +13,7 @@ from tests.simulated.clock import SimulatedClock
 from tests.simulated.disk import Disk
 from tests.simulated.faults import CloudFaults
 from transcoder.errors import Failed, NameTaken, NotReady, Refused
-from transcoder.model import ElasticIp, Image, Instance, Snapshot, Volume
+from transcoder.model import ElasticIp, Image, ImageUse, Instance, Snapshot, Volume
 from transcoder.world import Lock
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -21,6 +21,7 @@ Tags = Mapping[str, str]
 
 ROOT = "/dev/sda1"
 READS = frozenset({"instances", "volumes", "addresses", "images", "stock_image", "lock_holder", "snapshots", "denial"})
+READS |= {"image_uses"}
 """Calls that change nothing; ``denial`` is EC2's ``DryRun``."""
 HISTORY = 60.0
 """Seconds for which earlier states are kept."""
@@ -30,6 +31,7 @@ ACTIONS = {
     **{"create_volume": "CreateVolume", "delete_volume": "DeleteVolume", "attach": "AttachVolume"},
     **{"detach": "DetachVolume", "force_detach": "DetachVolume", "create_snapshot": "CreateSnapshot"},
     **{"copy_snapshot": "CopySnapshot", "delete_snapshot": "DeleteSnapshot", "tag": "CreateTags"},
+    **{"copy_image": "CopyImage", "deregister_image": "DeregisterImage", "deprecate_image": "EnableImageDeprecation"},
     **{"untag": "DeleteTags", "allocate_address": "AllocateAddress", "associate": "AssociateAddress"},
 }
 """Our word for a change -> EC2's name of the action, by which it can be denied."""
@@ -112,6 +114,7 @@ class Ec2:
         self.blocks: dict[str, Volume] = {}
         self.elastic: dict[str, ElasticIp] = {}
         self.amis: dict[str, Image] = {}
+        self.uses: list[ImageUse] = []
         self.locks: dict[str, Lock] = {}
         self.copies: dict[str, Snapshot] = {}
         self.calls: list[Call] = []

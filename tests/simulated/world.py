@@ -128,9 +128,8 @@ class Simulation:
         self.cloud.is_deleted = self._deleted
         self.cloud.shut_down = lambda instance: self.machines[instance].shut_down()
         self.clock.listen(self.catch_up)
-        self.cloud.amis["ami-node"] = Image(
-            "ami-node", "node image", "available", "2026-01-01T00:00:00Z", tags={tags.ENVIRONMENT: self.settings.name}
-        )
+        known = {tags.ENVIRONMENT: self.settings.name, tags.VERIFIED: "2026-01-01T00:01:00Z 0123456789ab"}
+        self.cloud.amis["ami-node"] = Image("ami-node", "node image", "available", "2026-01-01T00:00:00Z", tags=known)
 
     def catch_up(self) -> None:
         """Let every machine notice what has changed."""

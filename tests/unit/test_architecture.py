@@ -16,6 +16,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("tasks", "fabfile"),
     ("packer",),
     ("transcoder.app",),
+    ("transcoder.report_amis",),
     ("transcoder.report",),
     ("transcoder.recipes", "transcoder.keystores"),
     ("transcoder.operate", "transcoder.actions"),
@@ -29,6 +30,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("transcoder.world",),
     ("transcoder.shape",),
     ("transcoder.settings", "transcoder.facts", "transcoder.aws_shapes", "transcoder.aws_errors"),
+    ("transcoder.settings_image",),
     ("transcoder.settings_programs",),
     ("transcoder.catalog",),
     ("transcoder.model", "transcoder.tags", "transcoder.layout", "transcoder.secret", "transcoder.errors"),
@@ -41,6 +43,7 @@ DOORS = {
     "fabric": "transcoder/remote.py",
     "paramiko": "transcoder/remote.py",
     "pydantic": "transcoder/settings*.py",
+    "testinfra": "packer/verify/machine.py",
     "cyclonedx": "packer/sbom.py",
     "packageurl": "packer/sbom.py",
 }

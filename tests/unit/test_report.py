@@ -14,6 +14,7 @@ from tests.simulated.world import NODE, OTHER_ZONE, WEST, Console, Simulation, p
 from transcoder import operate, report, tags
 from transcoder.errors import Failed, Refused
 from transcoder.layout import LIVEPEER
+from transcoder.model import Image
 from transcoder.recipes import (
     adopt,
     attach,
@@ -22,8 +23,10 @@ from transcoder.recipes import (
     detach,
     launch,
     migrate,
+    publish,
     relocate,
     relocate_confirm,
+    retire_amis,
     status,
 )
 from transcoder.step import Event, Outcome, Plan, Skip, Step
@@ -108,10 +111,25 @@ def lost() -> list[Plan]:
     return [operate.preview(migrate.operation(lost), sim.world, Console()).plan]
 
 
+def images() -> list[Plan]:
+    """An AMI gets its date and a copy in another region; later it goes, with its snapshot."""
+    west = "us-west-2"
+    sim = Simulation(settings(image={"copy_to": [west], "deprecate_after_days": 90}))
+    own = {tags.ENVIRONMENT: sim.settings.name, tags.DIGEST: "d", tags.VERIFIED: "2027-01-01T00:01:00Z 0123"}
+    old, new = (
+        Image(f"ami-{day}", f"node {day}", "available", f"2027-01-0{day}T00:00:00Z", "", (f"snap-{day}",), own)
+        for day in (1, 2)
+    )
+    sim.cloud.amis, sim.cloud.regions[west] = {old.id: old, new.id: new}, Simulation(beside=sim).cloud
+    sim.cloud.regions[sim.settings.aws.region] = sim.cloud
+    published = operate.preview(publish.operation(new.id), sim.world, Console()).plan
+    return [published, operate.preview(retire_amis.operation(1), sim.world, Console()).plan]
+
+
 @pytest.fixture(scope="module")
 def plans() -> list[Plan]:
     across = [*across_zones(), *to_another_region()]
-    return [*from_nothing(), *adopted(), *picked_up(), *across, *discarded(), *lost()]
+    return [*from_nothing(), *adopted(), *picked_up(), *across, *discarded(), *lost(), *images()]
 
 
 def every_step_class(parent: type[Step] = Step) -> Iterator[type[Step]]:

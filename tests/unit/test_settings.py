@@ -283,3 +283,31 @@ def test_printing_settings_shows_no_secret(tmp_path: Path) -> None:
     loaded: Settings = load(str(changed(tmp_path, 'secret_access_key = "lab"', 'secret_access_key = "hunter22"')))
     assert "hunter22" not in repr(loaded)
     assert loaded.aws.secret_access_key.get_secret_value() == "hunter22"
+
+
+def test_copies_and_their_keys_are_as_the_file_says(tmp_path: Path) -> None:
+    own = 'copy_to = ["eu-west-1"]\nencrypted = true\nkms_key_id = "k"\ncopy_kms_key_ids = { "eu-west-1" = "w" }'
+    image = load(str(changed(tmp_path, 'os = "ubuntu-18.04"', f'os = "ubuntu-18.04"\n{own}'))).image
+    assert (image.copy_to, image.copy_kms_key_ids) == (["eu-west-1"], {"eu-west-1": "w"})
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ('kms_key_id = "k"', "kms_key_id needs encrypted = true"),
+        ('copy_kms_key_ids = { "eu-west-1" = "w" }', "copy_kms_key_ids has eu-west-1, which copy_to has not"),
+        ('copy_to = ["eu-west-1"]\nencrypted = true\nkms_key_id = "k"', "give copy_kms_key_ids one for eu-west-1"),
+        ('copy_to = ["us-east-1"]', "us-east-1 is the region that is baked in"),
+        ('copy_to = ["Europe"]', "image.copy_to"),
+    ],
+)
+def test_copies_and_keys_that_do_not_go_together_are_refused(tmp_path: Path, own: str, said: str) -> None:
+    path = changed(tmp_path, 'os = "ubuntu-18.04"', f'os = "ubuntu-18.04"\n{own}')
+    assert said in str(refusal(path))
+
+
+def test_an_environment_in_another_region_keeps_all_but_what_is_of_its_own_region() -> None:
+    home = load("lab")
+    there = home.in_region("eu-west-1")
+    assert (there.aws.region, there.aws.kms_key_id, there.name) == ("eu-west-1", "", home.name)
+    assert there.aws.endpoint_url == home.aws.endpoint_url

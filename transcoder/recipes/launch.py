@@ -23,13 +23,15 @@ from transcoder.world import World
 class Request:
     """Launch an instance called ``name`` (empty: the node's name) from ``image_id`` (empty: the newest).
 
-    A ``spare`` gets neither volumes nor address: a machine for a node to be migrated to.
+    A ``spare`` gets neither volumes nor address: a machine for a node to be migrated to. ``unverified``: take an image
+    also when nobody has tested it.
     """
 
     node: str
     name: str = ""
     image_id: str = ""
     spare: bool = False
+    unverified: bool = False
 
     @property
     def instance_name(self) -> str:
@@ -48,6 +50,8 @@ class Observed:
     reachable: bool
     image: Image | None
     token: str
+    passed_over: Image | None = None
+    """An image that is newer than the chosen one, and was not taken because it is not verified."""
 
 
 def operation(request: Request) -> Operation:
@@ -61,32 +65,51 @@ def observe(world: World, request: Request) -> Observed:
     node = observe_node(world, request.node)
     named = [i for i in node.instances if i.tags.get(tags.NAME) == request.instance_name]
     instance = named[0] if named else None
-    image = None if instance else _image(world, request)
-    return Observed(world.settings, request, node, instance, _reachable(world, instance), image, str(uuid.uuid4()))
+    image, passed_over = (None, None) if instance else _image(world, request)
+    reachable, token = _reachable(world, instance), str(uuid.uuid4())
+    return Observed(world.settings, request, node, instance, reachable, image, token, passed_over)
 
 
 def _reachable(world: World, instance: Instance | None) -> bool:
     return instance is not None and instance.state == "running" and has_booted(world, instance)
 
 
-def _image(world: World, request: Request) -> Image:
+def _image(world: World, request: Request) -> tuple[Image, Image | None]:
+    """Return the image to launch from, and a newer one that was passed over."""
     if not request.image_id:
-        return newest_image(world)
+        return _newest(world, request.unverified)
     found = world.cloud.images(ids=[request.image_id])
     if not found:
         raise Refused(f"image {request.image_id} is not one of this account", hint="invoke bake-ami")
-    return found[0]
+    if not found[0].verified and not request.unverified:
+        raise _unverified(found[0])
+    return found[0], None
 
 
 def newest_image(world: World) -> Image:
-    """Return the newest AMI that was baked for this environment.
+    """Return the newest verified AMI that was baked for this environment.
 
-    :raises Refused: when there is none.
+    :raises Refused: when there is none, or none has been verified.
     """
+    return _newest(world)[0]
+
+
+def _newest(world: World, unverified: bool = False) -> tuple[Image, Image | None]:
     baked = [i for i in world.cloud.images(tags={tags.ENVIRONMENT: world.settings.name}) if i.state == "available"]
     if not baked:
         raise Refused(f"no image has been baked for environment {world.settings.name}", hint="invoke bake-ami")
-    return baked[-1]
+    fit = [image for image in baked if image.verified or unverified]
+    if not fit:
+        raise _unverified(baked[-1])
+    return fit[-1], baked[-1] if baked[-1] != fit[-1] else None
+
+
+def _unverified(image: Image) -> Refused:
+    anyway = f"to launch it all the same: invoke launch --ami {image.id} --unverified"
+    return Refused(
+        f"image {image.id} ({image.name}) has not been verified: nobody has seen it boot and looked at what it is",
+        hint=f"invoke verify-ami --ami {image.id}; {anyway}",
+    )
 
 
 def plan(observed: Observed) -> Plan:
@@ -130,7 +153,17 @@ def _launch_plan(observed: Observed, image: Image) -> Plan:
         known = Skip.DONE if node.address is not None else None
         steps.append(AllocateAddress(lane="address", node=node.name, skip=known))
     note = "then: wait until it is booted" + ("" if request.spare else ", associate the Elastic IP, attach the volumes")
-    return Plan(f"launch {request.instance_name} from {image.name} ({image.id})", tuple(steps), (note,))
+    title = f"launch {request.instance_name} from {image.name} ({image.id})"
+    return Plan(title, tuple(steps), (*_warnings(observed), note))
+
+
+def _warnings(observed: Observed) -> tuple[str, ...]:
+    """Return what an operator should know of the image."""
+    image, newer = observed.image, observed.passed_over
+    found = [f"{image.id} has not been verified"] if image is not None and not image.verified else []
+    if newer is not None:
+        found.append(f"{newer.id} is newer and not verified: invoke verify-ami --ami {newer.id}")
+    return tuple(found)
 
 
 def _address_steps(observed: Observed, instance: Instance) -> list[Step]:

@@ -83,7 +83,7 @@ def test_no_code_has_two_meanings() -> None:
 
 
 def test_nothing_is_called_done_that_only_looks_or_creates() -> None:
-    assert all(action.startswith(("Detach", "Delete", "Authorize")) for action in DONE)
+    assert all(action.startswith(("Detach", "Delete", "Deregister", "Authorize")) for action in DONE)
 
 
 @pytest.mark.parametrize(

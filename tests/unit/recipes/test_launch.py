@@ -23,18 +23,19 @@ def start(**more: object) -> operate.Operation:
     return launch.operation(launch.Request(NODE, **more))  # type: ignore[arg-type] # a table of options
 
 
+def add_image(sim: Simulation, image_id: str, created: str, *, verified: bool = True, state: str = "available") -> None:
+    own = {tags.ENVIRONMENT: ENVIRONMENT} | ({tags.VERIFIED: "2026-06-01T00:01:00Z 0123"} if verified else {})
+    sim.cloud.amis[image_id] = Image(image_id, image_id, state, created, tags=own)
+
+
 def again(sim: Simulation) -> None:
     assert launch.plan(launch.observe(sim.world, launch.Request(NODE))).empty
 
 
 def test_an_instance_from_the_newest_image_is_booted_and_has_the_nodes_address() -> None:
     sim = Simulation()
-    sim.cloud.amis["ami-newer"] = Image(
-        "ami-newer", "newer", "available", "2026-06-01T00:00:00Z", tags={tags.ENVIRONMENT: ENVIRONMENT}
-    )
-    sim.cloud.amis["ami-pending"] = Image(
-        "ami-pending", "half", "pending", "2026-07-01T00:00:00Z", tags={tags.ENVIRONMENT: ENVIRONMENT}
-    )
+    add_image(sim, "ami-newer", "2026-06-01T00:00:00Z")
+    add_image(sim, "ami-pending", "2026-07-01T00:00:00Z", state="pending")
     perform(start(), sim)
     (instance,) = sim.cloud.machines.values()
     assert (instance.name, instance.image_id) == (NODE, "ami-newer")
@@ -111,6 +112,35 @@ def test_without_an_image_the_way_to_one_is_named() -> None:
     with pytest.raises(Refused) as caught:
         perform(start(), sim)
     assert caught.value.hint == "invoke bake-ami"
+
+
+def test_a_newer_image_that_is_not_verified_is_passed_over_and_named() -> None:
+    sim = Simulation()
+    add_image(sim, "ami-unseen", "2026-06-01T00:00:00Z", verified=False)
+    outcome, _ = perform(start(), sim)
+    assert {instance.image_id for instance in sim.cloud.machines.values()} == {"ami-node"}
+    assert "ami-unseen is newer and not verified: invoke verify-ami --ami ami-unseen" in outcome.plan.notes
+
+
+@pytest.mark.parametrize("asked", [{}, {"image_id": "ami-unseen"}], ids=["the newest", "by its id"])
+def test_an_image_that_is_not_verified_is_refused_with_the_command_to_type(asked: dict[str, str]) -> None:
+    sim = Simulation()
+    sim.cloud.amis.clear()
+    add_image(sim, "ami-unseen", "2026-06-01T00:00:00Z", verified=False)
+    with pytest.raises(Refused, match=r"ami-unseen .* has not been verified") as caught:
+        perform(start(**asked), sim)
+    assert caught.value.hint.startswith("invoke verify-ami --ami ami-unseen")
+    assert "invoke launch --ami ami-unseen --unverified" in caught.value.hint
+    assert sim.cloud.machines == {}
+
+
+@pytest.mark.parametrize("asked", [{}, {"image_id": "ami-unseen"}], ids=["the newest", "by its id"])
+def test_an_image_that_is_not_verified_is_taken_by_who_says_so(asked: dict[str, str]) -> None:
+    sim = Simulation()
+    add_image(sim, "ami-unseen", "2026-06-01T00:00:00Z", verified=False)
+    outcome, _ = perform(start(unverified=True, **asked), sim)
+    assert {instance.image_id for instance in sim.cloud.machines.values()} == {"ami-unseen"}
+    assert "ami-unseen has not been verified" in outcome.plan.notes
 
 
 def test_an_image_that_does_not_exist_is_refused() -> None:
