@@ -30,6 +30,7 @@ def image_digest(
         "imds_tokens": settings.aws.imds_tokens,
         "rootfs": {path: [file.mode, hashlib.sha256(file.content).hexdigest()] for path, file in rootfs.items()},
         "scripts": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in SCRIPTS.glob("*.sh")},
+        **({"encrypted": settings.image.kms_key_id or True} if settings.image.encrypted else {}),
         "steps": [[step.__class__.__name__, *_words(step)] for step in image_steps(settings, "", "")],
         "archives": {name: [archive.version, archive.sha256] for name, archive in archives.items()},
     }

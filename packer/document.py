@@ -116,6 +116,10 @@ def _add_root(source: Block, settings: Settings, device: str) -> None:
     )
     if settings.instance.root_type == "gp3":
         root.attributes |= GP3_BASELINE
+    if settings.image.encrypted:
+        # From the first byte on. encrypt_boot would make an AMI in the clear, copy it, and delete the first.
+        root.attributes |= {"encrypted": True}
+        root.attributes |= {"kms_key_id": settings.image.kms_key_id} if settings.image.kms_key_id else {}
 
 
 def _add_connection(source: Block, settings: Settings, packer: Packer) -> None:

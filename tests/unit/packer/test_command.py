@@ -18,7 +18,7 @@ from tests.unit.packer.test_record import PACKAGES, PROGRAMS
 from transcoder import tags
 from transcoder.errors import Refused
 from transcoder.model import Image
-from transcoder.world import World
+from transcoder.world import Lock, World
 
 STOCK = Image("ami-0ff", "stock/bionic-1", "available", "2026-01-01", "/dev/sda1")
 
@@ -35,6 +35,12 @@ class Cloud:
     def images(self, *, ids: tuple[str, ...] = (), tags: dict[str, str] | None = None) -> tuple[Image, ...]:
         wanted = (tags or {}).items()
         return tuple(image for image in self.baked if (not ids or image.id in ids) and wanted <= image.tags.items())
+
+    def take_lock(self, _name: str, _lock: Lock) -> None:
+        """Nobody else bakes."""
+
+    def free_lock(self, _name: str, _lock: Lock) -> None:
+        """Nobody waits."""
 
 
 @dataclass
@@ -68,7 +74,7 @@ def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bakery:
 def run(tmp_path: Path, bakery: Bakery, **options: Any) -> None:
     clock = SimpleNamespace(now=lambda: 1_700_000_000.0)
     world = cast("World", SimpleNamespace(settings=settings_in(tmp_path), cloud=bakery.cloud, clock=clock))
-    plain = {"dry_run": False, "force": False, "yes": True, "json_output": True}
+    plain = {"dry_run": False, "force": False, "yes": True, "json_output": True, "verify": False}
     command.bake_ami(world, **{**plain, **options})
 
 
