@@ -22,6 +22,7 @@ NODE = "the node (default: the environment's node.default)"
         "env": ENV,
         "dry-run": "print the HCL and what would be baked, change nothing",
         "force": "bake although an image of the same inputs exists",
+        "verify": "--no-verify: do not boot and test it; `invoke launch` does not take it then",
         "packer-version": "with --dry-run: write for this Packer (1.6, or 1.11 and later), not the installed one",
         "yes": YES,
         "json": JSON,
@@ -32,12 +33,13 @@ def bake_ami(
     env: str = "",
     dry_run: bool = False,
     force: bool = False,
+    verify: bool = True,
     packer_version: str = "",
     yes: bool = False,
     json: bool = False,
 ) -> None:
     """
-    Bake the environment's AMI with Packer. An image of the very same inputs is returned instead of baked again.
+    Bake the environment's AMI with Packer and verify it. One of the very same inputs is returned, not baked again.
 
     Examples:
         invoke bake-ami --dry-run
@@ -48,7 +50,84 @@ def bake_ami(
 
     settings = app.settings(env)
     with app.world(settings) as world:
-        command.bake_ami(world, dry_run=dry_run, force=force, yes=yes, json_output=json, packer_version=packer_version)
+        command.bake_ami(
+            world,
+            dry_run=dry_run,
+            force=force,
+            yes=yes,
+            json_output=json,
+            packer_version=packer_version,
+            verify=verify,
+        )
+
+
+@app.task(
+    help={
+        "env": ENV,
+        "ami": "the image (default: the newest baked for this environment)",
+        "yes": YES,
+        "dry-run": "list the checks, launch nothing",
+        "json": JSON,
+    }
+)
+def verify_ami(
+    _context: Context, env: str = "", ami: str = "", yes: bool = False, dry_run: bool = False, json: bool = False
+) -> None:
+    """
+    Boot an AMI once, test it from outside, terminate the machine, and mark the AMI as verified when all checks pass.
+
+    Examples:
+        invoke verify-ami --dry-run
+        invoke verify-ami --ami ami-0123 --yes
+    """
+    from packer.verify import command
+
+    settings = app.settings(env)
+    with app.world(settings) as world:
+        command.verify_ami(world, ami, yes=yes, dry_run=dry_run, json_output=json)
+
+
+@app.task(help={"env": ENV, "json": JSON})
+def amis(_context: Context, env: str = "", json: bool = False) -> None:
+    """
+    List the environment's AMIs: versions, age, verified or not, who uses them, copies in other regions.
+
+    Examples:
+        invoke amis
+        invoke amis --json
+    """
+    from transcoder import report_amis
+    from transcoder.recipes import amis as recipe
+
+    settings = app.settings(env)
+    with app.world(settings) as world:
+        report_amis.print_rows(recipe.rows(recipe.observe(world)), settings.name, as_json=json)
+
+
+@app.task(
+    help={
+        "env": ENV,
+        "keep": "how many of the newest verified AMIs stay (default: 3)",
+        "yes": YES,
+        "dry-run": DRY_RUN,
+        "json": JSON,
+    }
+)
+def retire_amis(
+    _context: Context, env: str = "", keep: int = 3, yes: bool = False, dry_run: bool = False, json: bool = False
+) -> None:
+    """
+    Deregister old AMIs and delete their snapshots. The newest verified ones stay, and all that anything uses.
+
+    Examples:
+        invoke retire-amis --dry-run
+        invoke retire-amis --keep 2 --yes
+    """
+    from transcoder.recipes import retire_amis as recipe
+
+    settings = app.settings(env)
+    with app.world(settings) as world:
+        app.perform(world, recipe.operation(keep), yes=yes, dry_run=dry_run, json=json)
 
 
 @app.task(
@@ -56,7 +135,8 @@ def bake_ami(
         "env": ENV,
         "node": NODE,
         "name": "Name and host name of the instance (default: the node's name)",
-        "ami": "launch from this image (default: the newest baked for this environment)",
+        "ami": "launch from this image (default: the newest verified one of this environment)",
+        "unverified": "take an image also when it has not been verified",
         "spare": "an idle machine for a node to be migrated to: no volumes, no address",
         "yes": YES,
         "dry-run": DRY_RUN,
@@ -70,6 +150,7 @@ def launch(
     name: str = "",
     ami: str = "",
     spare: bool = False,
+    unverified: bool = False,
     yes: bool = False,
     dry_run: bool = False,
     json: bool = False,
@@ -87,7 +168,7 @@ def launch(
     from transcoder.recipes import launch as recipe
 
     settings = app.settings(env)
-    request = recipe.Request(node or settings.node.default, name, ami, spare)
+    request = recipe.Request(node or settings.node.default, name, ami, spare, unverified)
     volumes = [] if spare else [attach.operation(attach.Request(request.node, request.instance_name))]
     with app.world(settings) as world:
         app.perform(world, recipe.operation(request), *volumes, yes=yes, dry_run=dry_run, json=json)
@@ -304,7 +385,7 @@ def catalog(_context: Context, json: bool = False) -> None:
     show.show(as_json=json)
 
 
-namespace = Collection(bake_ami, catalog, launch, terminate)
+namespace = Collection(amis, bake_ami, catalog, launch, retire_amis, terminate, verify_ami)
 lab = Collection("lab")
 for _task, _name in (
     (lab_up, "up"),
