@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import defaultdict
 from typing import Any
@@ -13,8 +14,9 @@ from lab.cloud import Cloud
 from lab.drivers import DeviceInUse, DiskPlan
 from lab.hooks import Hooks, ec2_error
 from lab.strict import volumes as strict
-from transcoder.errors import TranscoderError
+from transcoder.errors import TranscoderError, Unreachable
 
+log = logging.getLogger("lab")
 RETRY_SECONDS = 0.5
 """How often a detach looks whether the guest has let go of the device."""
 HOLD_SECONDS = 0.05
@@ -184,6 +186,10 @@ class Volumes:
                 self.cloud.driver.unplug(attachment.instance.id, attachment.volume.id)
         except DeviceInUse:
             attachment.status = "busy"
+            return False
+        except Unreachable as error:
+            # Its power was cut in between. A machine that is off has let go of everything: the next look shows it.
+            log.warning("unplug %s: %s", attachment.volume.id, error)
             return False
         return True
 

@@ -17,6 +17,7 @@ from lab.drivers import BootPlan, DeviceInUse, ExitListener, MachineFailed
 from lab.drivers.none import NoMachines
 from tests.contract.conftest import LATENCIES, REAL, free_port
 from tests.contract.ec2.conftest import Ec2, eventually, refused
+from transcoder.errors import Unreachable
 
 pytestmark = pytest.mark.skipif(REAL, reason="the machines are puppets")
 
@@ -28,6 +29,7 @@ class Puppets(NoMachines):
         super().__init__("puppets")
         self.mounted: set[str] = set()
         self.broken = False
+        self.dumb = 0
         self.heeds_its_button = threading.Event()
         self.heeds_its_button.set()
         self.powerless = threading.Event()
@@ -54,7 +56,10 @@ class Puppets(NoMachines):
         super().shut_down(instance_id, graceful=graceful)
 
     def unplug(self, instance_id: str, volume_id: str) -> None:
-        """Refuse while mounted."""
+        """Refuse while mounted; do not answer as often as the test wants."""
+        if self.dumb:
+            self.dumb -= 1
+            raise Unreachable("the machine's management console does not answer")
         if self.running(instance_id) and volume_id in self.mounted:
             raise DeviceInUse(volume_id)
         super().unplug(instance_id, volume_id)
@@ -106,6 +111,16 @@ def test_a_mounted_volume_stays_busy_until_it_is_unmounted(world: Ec2, puppets: 
         world.client.attach_volume(VolumeId=volume, InstanceId=instance, Device="/dev/sdh")
     assert world.describe_volume(volume)["State"] == "in-use"
     puppets.mounted.clear()
+    world.await_volume(volume, "available")
+
+
+def test_a_machine_that_loses_its_power_while_a_disk_is_unplugged_gives_the_volume_up(
+    world: Ec2, puppets: Puppets
+) -> None:
+    volume, instance = world.volume(), world.instance()
+    world.attach(volume, instance)
+    puppets.dumb = 1
+    world.client.detach_volume(VolumeId=volume)
     world.await_volume(volume, "available")
 
 
