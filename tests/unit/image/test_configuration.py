@@ -82,7 +82,8 @@ def test_log_in_sessions_of_root_and_the_ssh_user_may_open_50000_files(tmp_path:
     lines = text_of(rendered(tmp_path), "etc/security/limits.d/90-transcoder.conf").splitlines()
 
     limits = {tuple(line.split()) for line in lines if not line.startswith("#")}
-    assert limits == {(user, kind, "nofile", "50000") for user in ("root", "ubuntu") for kind in ("soft", "hard")}
+    files = {(user, kind, "nofile", "50000") for user in ("root", "ubuntu") for kind in ("soft", "hard")}
+    assert limits == files | {("*", "hard", "core", "0"), ("root", "hard", "core", "0")}
 
 
 def test_nothing_touches_pam(tmp_path: Path) -> None:

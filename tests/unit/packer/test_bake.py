@@ -44,7 +44,7 @@ def test_everything_that_the_template_names_is_beside_it(tmp_path: Path) -> None
     done = prepared(tmp_path)
 
     named = [line.split("${path.root}/")[1].strip('"') for line in done.hcl.splitlines() if "${path.root}/" in line]
-    assert len(named) == 13
+    assert len(named) == 14
     assert [name for name in named if not (done.directory / name).is_file()] == ["packages.tsv", "programs.sha256"]
     assert done.template.read_text() == done.hcl
 
