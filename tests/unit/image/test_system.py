@@ -128,7 +128,9 @@ def test_nodes_do_not_upgrade_at_the_same_hour(tmp_path: Path) -> None:
 
 
 def ports_kept(files: Mapping[str, File]) -> str:
-    return re.findall(r"! -i lo -p tcp -m multiport --dports ([0-9,]+) -j DROP", files[FIREWALL].content.decode())[0]
+    found = re.search(r"! -i lo -p tcp -m multiport --dports ([0-9,]+) -j DROP", files[FIREWALL].content.decode())
+    assert found
+    return found[1]
 
 
 def test_the_control_ports_are_kept_to_the_machine_those_for_others_are_not(tmp_path: Path) -> None:
