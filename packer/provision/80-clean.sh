@@ -48,4 +48,6 @@ find /var/log -type f -exec truncate --size 0 {} +
 
 # What this bake itself left behind. Packer's own script of this moment is removed by Packer.
 rm -rf /tmp/transcoder-* /var/tmp/*
+mkdir -p /run/transcoder
+touch /run/transcoder/cleaned
 sync

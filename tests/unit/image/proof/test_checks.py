@@ -271,6 +271,29 @@ def test_a_disk_that_is_nearly_full_is_found(tmp_path: Path, monkeypatch: pytest
     assert clean(tmp_path).findings("free space") == ["/: 3 MiB are free, less than 1024"]
 
 
+def test_what_an_agent_logs_after_the_clean_up_is_let_pass_when_it_is_little(tmp_path: Path) -> None:
+    baked = clean(tmp_path)
+    log, cleaned = baked.put("var/log/agent.log", "no role"), baked.put("run/transcoder/cleaned")
+
+    os.utime(cleaned, (1000, 1000))
+    os.utime(log, (1001, 1001))
+    assert baked.findings("logs empty") == []
+
+    os.utime(log, (999, 999))
+    assert baked.findings("logs empty") == ["/var/log/agent.log: a log of 7 bytes"]
+
+    log.write_text("x" * 5000)
+    assert baked.findings("logs empty") == ["/var/log/agent.log: a log of 5000 bytes"]
+
+
+def test_the_question_of_an_old_chronyd_leaves_no_drift(tmp_path: Path) -> None:
+    baked = clean(tmp_path)
+    drift = baked.put("var/lib/chrony/chrony.drift", "1 2")
+
+    assert baked.findings("chronyd takes its file") == []
+    assert not drift.exists()
+
+
 def test_all_findings_of_all_checks_are_told_at_once(tmp_path: Path) -> None:
     baked = clean(tmp_path)
     for name in ("a host key left behind", "a log", "swap in use", "another geth"):

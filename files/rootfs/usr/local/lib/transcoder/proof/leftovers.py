@@ -7,6 +7,9 @@ from .machine import Machine, Wanted
 
 MAX_NAMED = 5
 """Of many findings of one kind only so many are named."""
+CLEANED = "/run/transcoder/cleaned"
+"""Made by the clean-up when it is done."""
+MAX_FRESH_LOG = 4096
 
 
 def _there(machine: Machine, what: str, *patterns: str) -> "Iterator[str]":
@@ -69,13 +72,25 @@ def host_name(machine: Machine, _: Wanted) -> "Iterator[str]":
 
 
 def logs(machine: Machine, _: Wanted) -> "Iterator[str]":
-    """Logs of the bake: addresses, names, and whatever a program says when it fails."""
-    full = [path for path in machine.walk("/var/log") if os.path.getsize(machine.on_disk(path))]
+    """Logs of the bake: addresses, names, and whatever a program says when it fails.
+
+    Agents of the stock image run on after the clean-up: a little that is newer than that is theirs.
+    """
+    full = [path for path in machine.walk("/var/log") if not _is_fresh(machine, path)]
     for path in full[:MAX_NAMED]:
         yield "{}: a log of {} bytes".format(path, os.path.getsize(machine.on_disk(path)))
     if len(full) > MAX_NAMED:
         yield "/var/log: {} more logs that are not empty".format(len(full) - MAX_NAMED)
     yield from _there(machine, "a report of a crash", "/var/crash/*", "/core", "/core.[0-9]*")
+
+
+def _is_fresh(machine: Machine, path: str) -> bool:
+    """Tell whether a log is empty, or short and written to since the clean-up."""
+    found = os.stat(machine.on_disk(path))
+    if not found.st_size:
+        return True
+    since = os.stat(machine.on_disk(CLEANED)).st_mtime if machine.exists(CLEANED) else float("inf")
+    return found.st_size <= MAX_FRESH_LOG and found.st_mtime >= since
 
 
 def apt_lists(machine: Machine, _: Wanted) -> "Iterator[str]":
