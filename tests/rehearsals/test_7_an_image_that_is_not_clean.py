@@ -33,9 +33,8 @@ def baked_image(rig: Rig) -> Image:
 def prepare_careless(rig: Rig, directory: Path) -> bake.Prepared:
     """Prepare a bake that starts from the baked image, cleans it, and then leaves things behind."""
     image = baked_image(rig)
-    prepared = bake.prepare(
-        rig.settings, directory, source_ami_id=image.id, root_device=image.root_device, ami_name_suffix="careless"
-    )
+    start = bake.Start(image.id, image.name, image.root_device)
+    prepared = bake.prepare(rig.settings, directory, start=start, ami_name_suffix="careless")
     for script in (directory / "provision").glob("*.sh"):
         if script.name < "80":
             script.write_text(": # done in the image that this starts from\n")
