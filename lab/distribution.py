@@ -54,6 +54,7 @@ PACKAGES = (
     *("apt", "systemd", "systemd-sysv", "udev", "dbus", "libpam-systemd", "kmod", "procps", "psmisc", "lsof", "cron"),
     *("openssh-server", "sudo", "python3", "curl", "wget", "ca-certificates", "gnupg", "lsb-release", "tzdata"),
     *("iproute2", "iputils-ping", "netbase", "e2fsprogs", "xfsprogs", "rsyslog", "logrotate", "less", "rsync"),
+    *("unattended-upgrades", "iptables"),
 )
 
 # ubuntu-keyring 2023.11.28.1, the package of Ubuntu 24.04, which stays in the archive as long as that release does.
@@ -120,6 +121,8 @@ MASKED_UNITS = (
     *("systemd-sysusers.service", "systemd-ask-password-console.path", "systemd-ask-password-wall.path"),
     *("systemd-hwdb-update.service", "systemd-networkd.service", "systemd-networkd.socket"),
     *("systemd-networkd-wait-online.service", "systemd-resolved.service", "networking.service"),
+    # It only ends an upgrade that runs while the machine is shut down, and the timers that start one are masked.
+    "unattended-upgrades.service",
 )
 
 

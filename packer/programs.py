@@ -72,8 +72,14 @@ def template_values(settings: Settings) -> dict[str, Any]:
         "livepeer_stop": at(livepeer.STOPS, version),
         "private_options": PRIVATE_OPTIONS,
         "uses_local_geth": choice.uses_local_geth,
+        "control_ports": control_ports(choice),
         **_geth_values(choice, settings.geth.max_peers),
     }
+
+
+def control_ports(choice: Choice) -> tuple[int, ...]:
+    """Return the TCP ports that are for this machine alone: bound to loopback, and kept there by the firewall."""
+    return (at(livepeer.PORTS, choice.livepeer.version).control, *(geth.CONTROL_PORTS if choice.geth else ()))
 
 
 def _geth_values(choice: Choice, max_peers: int) -> dict[str, Any]:

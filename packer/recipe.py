@@ -13,8 +13,13 @@ from transcoder.errors import Refused
 from transcoder.settings import Settings
 
 SCRIPTS = Path(__file__).parent / "provision"
-PACKAGES = ("ca-certificates", "chrony", "curl", "e2fsprogs", "lsof", "psmisc", "python3")
+PACKAGES = (
+    *("ca-certificates", "chrony", "curl", "e2fsprogs", "iptables", "logrotate", "lsof", "psmisc", "python3"),
+    "unattended-upgrades",
+)
 """Beside ``image.extra_packages``. python3 is for the checks in /usr/local/lib/transcoder."""
+SYSTEM_UNITS = ("transcoder-firewall.service",)
+"""Units of the image that belong to no volume: they run on every machine, with and without a node."""
 ROOTFS, BINARIES = "rootfs.tar", "binaries.tar"
 KEY_PACKAGES = ("openssl", "python3-pycryptodome")
 """What makes the node's key where no geth can (``new-account``)."""
@@ -55,12 +60,15 @@ Step = Upload | CarryOut | Script
 def image_steps(settings: Settings, rootfs_sha256: str, binaries_sha256: str) -> tuple[Step, ...]:
     """Return the provisioning of the image, in order.
 
-    :raises Refused: when a package of the settings has no package's name.
+    :raises Refused: when a package of the settings has no package's name, or when the image would lock its user out.
     """
+    if settings.ssh.user == "root":
+        hint = f"name the stock image's own user in {settings.path} (Ubuntu: ubuntu, Debian: admin)"
+        raise Refused("ssh.user is root, and the sshd of the image lets no root in", hint=hint)
     volumes = shape.data_volumes(settings)
     users = " ".join(f"{volume.service.user}:{volume.service.id}" for volume in volumes)
     mounts = " ".join(volume.mount for volume in volumes)
-    units = " ".join(shape.units(settings))
+    units = " ".join((*shape.units(settings), *SYSTEM_UNITS))
     rootfs, binaries = f"/tmp/transcoder-{ROOTFS}", f"/tmp/transcoder-{BINARIES}"  # noqa: S108  on the build machine
     geth = settings.geth.version.removeprefix("v") if settings.geth.enabled else ""
     versions = {"GETH_VERSION": geth, "LIVEPEER_VERSION": settings.livepeer.version.removeprefix("v")}
@@ -70,6 +78,7 @@ def image_steps(settings: Settings, rootfs_sha256: str, binaries_sha256: str) ->
         Script("30-users.sh", "make the service users", {"USERS": users, "MOUNT_POINTS": mounts}),
         Upload(ROOTFS, rootfs),
         Script("40-rootfs.sh", "lay files over", {"ROOTFS": rootfs, "ROOTFS_SHA256": rootfs_sha256}),
+        Script("42-sshd.sh", "make sshd take its file"),
         *_geth_package(settings),
         Upload(BINARIES, binaries),
         Script("50-binaries.sh", "install programs", {"BINARIES": binaries, "BINARIES_SHA256": binaries_sha256}),

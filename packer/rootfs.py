@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
 from packer.programs import template_values
+from packer.secrets import check_secrets
 from packer.tarball import File
 from transcoder import layout, shape
 from transcoder.errors import Refused
@@ -28,7 +29,8 @@ WITHOUT_GETH = {"usr/local/lib/transcoder/new-account"}
 def render_rootfs(settings: Settings, files: Path = FILES, templates: Path = TEMPLATES) -> dict[str, File]:
     """Return the files of the image by their path without the first slash.
 
-    :raises Refused: when a path is both a file and a template, or a template names what the settings do not have.
+    :raises Refused: when a path is both a file and a template, a template names what the settings do not have, or a
+        file holds a secret.
     """
     left_out = _left_out(settings)
     baked = _collect(files, left_out, lambda path: path.read_bytes())
@@ -40,6 +42,8 @@ def render_rootfs(settings: Settings, files: Path = FILES, templates: Path = TEM
     twice = sorted(baked.keys() & rendered.keys())
     if twice:
         raise Refused("some paths are both in files/rootfs and in templates/rootfs", reasons=twice)
+    check_secrets(baked, "files/rootfs")
+    check_secrets(rendered, "templates/rootfs")
     return baked | rendered
 
 

@@ -17,6 +17,8 @@ MERGE = (1, 10, 22)
 """The first tag whose mainnet changes to proof of stake: from there on a consensus client tells geth the head."""
 AUTH_SINCE = (1, 10, 17)
 """The consensus client's port (127.0.0.1:8551) and its secret, ``<datadir>/geth/jwtsecret``, which geth makes."""
+CONTROL_PORTS = (8545, 8546, 8551)
+"""HTTP, WebSocket and the consensus client's: on loopback (`geth_config`), and kept there by the image's firewall."""
 FORKS: History[str] = (
     Entry((1, 8, 13), "mainnet up to block 9069000 (2019), where Istanbul begins", "params/config.go (inference)"),
     Entry((1, 9, 0), "mainnet up to block 15537393 (2022) at most, where mining ended", "params/config.go (inference)"),

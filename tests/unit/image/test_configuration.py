@@ -12,6 +12,7 @@ from tests.unit.image.rendered import DATA, rendered, text_of
 from tests.unit.packer.samples import settings_in
 from transcoder.catalog import geth_keys
 from transcoder.catalog.history import numbers
+from transcoder.settings import Settings, load, names
 
 
 def unknown_chrony_directives(text: str) -> list[str]:
@@ -57,11 +58,26 @@ def test_geth_listens_on_loopback_only_and_keeps_its_data_on_its_volume(tmp_path
 def test_geth_knows_every_key_of_its_file(version: str, mode: str, tmp_path: Path) -> None:
     settings = settings_in(tmp_path, geth=f'sync_mode = "{mode}"')
     other = settings.model_copy(update={"geth": settings.geth.model_copy(update={"version": version})})
-    document = tomllib.loads(text_of(render_rootfs(other), "etc/geth/geth.toml"))
-    known = geth_keys.known(numbers(version))
 
+    assert unknown_geth_keys(other) == []
+
+
+@pytest.mark.parametrize("name", [name for name in names() if load(name).geth.enabled])
+def test_the_geth_that_an_environment_pins_knows_every_key_of_its_file(name: str) -> None:
+    assert unknown_geth_keys(load(name)) == []
+
+
+def test_a_key_of_another_geth_would_be_caught() -> None:
+    # 1.8.18 has one cache for tries; the file of 1.8.27 says how two of them are sized.
+    assert unknown_geth_keys(load("bionic-2018"), "1.8.18") == ["Eth.TrieCleanCache", "Eth.TrieDirtyCache"]
+
+
+def unknown_geth_keys(settings: Settings, version: str = "") -> list[str]:
+    """Return the keys of an environment's geth.toml that its geth, or one of another version, would die of."""
+    document = tomllib.loads(text_of(render_rootfs(settings), "etc/geth/geth.toml"))
+    known = geth_keys.known(numbers(version or settings.geth.version))
     tables = {"Eth": document["Eth"], "Node": document["Node"], "Node.P2P": document["Node"].pop("P2P")}
-    assert {table: set(values) - known[table] for table, values in tables.items()} == {table: set() for table in tables}
+    return sorted(f"{table}.{key}" for table, values in tables.items() for key in set(values) - known[table])
 
 
 def test_a_light_geth_looks_for_light_servers(tmp_path: Path) -> None:
@@ -82,7 +98,8 @@ def test_log_in_sessions_of_root_and_the_ssh_user_may_open_50000_files(tmp_path:
     lines = text_of(rendered(tmp_path), "etc/security/limits.d/90-transcoder.conf").splitlines()
 
     limits = {tuple(line.split()) for line in lines if not line.startswith("#")}
-    assert limits == {(user, kind, "nofile", "50000") for user in ("root", "ubuntu") for kind in ("soft", "hard")}
+    files = {(user, kind, "nofile", "50000") for user in ("root", "ubuntu") for kind in ("soft", "hard")}
+    assert limits == files | {("*", "hard", "core", "0"), ("root", "hard", "core", "0")}
 
 
 def test_nothing_touches_pam(tmp_path: Path) -> None:

@@ -21,10 +21,10 @@ try:
 finally:
     sys.path.remove(str(SCRIPTS))
 
-PYTHON = sorted(path for path in SCRIPTS.iterdir() if path.is_file())
-MORE = {"hashlib", "subprocess", "uuid"}
-"""What making a key needs beside; its cryptography is of the distribution's packages (`packer.recipe`)."""
-SHELL = sorted(PROVISION.glob("*.sh"))
+BAKED = sorted(path for path in SCRIPTS.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+BAKED_SHELL = [path for path in BAKED if path.read_text().startswith("#!/bin/sh\n")]
+PYTHON = [path for path in BAKED if path not in BAKED_SHELL]
+SHELL = [*BAKED_SHELL, *sorted(PROVISION.glob("*.sh"))]
 
 
 @pytest.mark.parametrize("path", PYTHON, ids=lambda path: path.name)
@@ -32,13 +32,46 @@ def test_python_3_6_can_parse_it(path: Path) -> None:
     ast.parse(path.read_text(), feature_version=(3, 6))
 
 
-@pytest.mark.parametrize("path", PYTHON, ids=lambda path: path.name)
-def test_only_the_standard_library_of_python_3_6_is_imported(path: Path) -> None:
-    trees = ast.walk(ast.parse(path.read_text()))
-    names = {alias.name for item in trees if isinstance(item, ast.Import) for alias in item.names}
+def imported(path: Path) -> set[str]:
+    """Return the modules that a script imports, but for those beside it."""
+    own = {"transcoder_node", *(other.stem for other in SCRIPTS.iterdir())}
+    found = set()
+    for item in ast.walk(ast.parse(path.read_text())):
+        if isinstance(item, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in item.names}
+        if isinstance(item, ast.ImportFrom) and not item.level and item.module:
+            found.add(item.module.partition(".")[0])
+    return found - own
 
-    plain = {"argparse", "http.client", "json", "os", "re", "signal", "socket", "sys", "time"}
-    assert names <= plain | (MORE if path.name == "new-account" else set())
+
+@pytest.mark.parametrize("path", PYTHON, ids=lambda path: path.name)
+def test_only_the_standard_library_is_imported_and_what_a_package_of_the_image_brings(path: Path) -> None:
+    packaged = {"Cryptodome"} if path.name == "new-account" else set()
+
+    assert imported(path) <= sys.stdlib_module_names | packaged
+
+
+def too_new(*paths: Path) -> str:
+    """Return what of these scripts Python 3.6 does not have: syntax, modules, functions and their parameters."""
+    vermin = Path(sys.executable).with_name("vermin")
+    command = [str(vermin), "-t=3.6-", "--violations", "--no-tips", *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert f"{len(paths)} files" in done.stdout or len(paths) == 1
+    return done.stdout if done.returncode else ""
+
+
+def test_python_3_6_has_all_that_runs_on_the_machine() -> None:
+    assert too_new(*PYTHON) == ""
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["import dataclasses", "if (n := 1): pass", "import subprocess; subprocess.run(['x'], capture_output=True)"],
+)
+def test_what_python_3_6_does_not_have_would_be_caught(line: str, tmp_path: Path) -> None:
+    (tmp_path / "newer.py").write_text(line + "\n")
+
+    assert too_new(tmp_path / "newer.py") != ""
 
 
 @pytest.mark.parametrize("name", CHECKS)

@@ -44,7 +44,7 @@ def test_everything_that_the_template_names_is_beside_it(tmp_path: Path) -> None
     done = prepared(tmp_path)
 
     named = [line.split("${path.root}/")[1].strip('"') for line in done.hcl.splitlines() if "${path.root}/" in line]
-    assert len(named) == 13
+    assert len(named) == 14
     assert [name for name in named if not (done.directory / name).is_file()] == ["packages.tsv", "programs.sha256"]
     assert done.template.read_text() == done.hcl
 
@@ -166,6 +166,14 @@ def test_a_build_machine_that_nobody_may_log_in_to_is_refused(tmp_path: Path) ->
     closed = settings.model_copy(update={"ssh": settings.ssh.model_copy(update={"port": 2222})})
 
     assert "port 2222" in prepared(tmp_path, closed).obstacles[0]
+
+
+def test_an_image_that_would_lock_its_own_user_out_is_refused(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    rooted = settings.model_copy(update={"ssh": settings.ssh.model_copy(update={"user": "root"})})
+
+    with pytest.raises(Refused, match=r"ssh\.user is root"):
+        prepared(tmp_path, rooted)
 
 
 def test_programs_that_do_not_go_together_are_refused_all_at_once_before_anything_is_fetched(

@@ -96,7 +96,7 @@ build {
     script          = "${path.root}/provision/20-packages.sh"
     execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     environment_vars = [
-      "PACKAGES=ca-certificates chrony curl e2fsprogs lsof psmisc python3",
+      "PACKAGES=ca-certificates chrony curl e2fsprogs iptables logrotate lsof psmisc python3 unattended-upgrades",
     ]
   }
 
@@ -123,6 +123,11 @@ build {
     ]
   }
 
+  provisioner "shell" {
+    script          = "${path.root}/provision/42-sshd.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
+  }
+
   provisioner "file" {
     source      = "${path.root}/binaries.tar"
     destination = "/tmp/transcoder-binaries.tar"
@@ -141,7 +146,7 @@ build {
     script          = "${path.root}/provision/60-enable.sh"
     execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     environment_vars = [
-      "UNITS=d1.mount livepeer-transcoder.service d2.mount geth.service",
+      "UNITS=d1.mount livepeer-transcoder.service d2.mount geth.service transcoder-firewall.service",
     ]
   }
 
@@ -175,7 +180,7 @@ build {
     execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     environment_vars = [
       "USERS=livepeer:2101 geth:2102",
-      "UNITS=d1.mount livepeer-transcoder.service d2.mount geth.service",
+      "UNITS=d1.mount livepeer-transcoder.service d2.mount geth.service transcoder-firewall.service",
       "GETH_VERSION=1.8.27",
       "LIVEPEER_VERSION=0.2.4",
     ]

@@ -93,7 +93,7 @@ build {
     script          = "${path.root}/provision/20-packages.sh"
     execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     environment_vars = [
-      "PACKAGES=ca-certificates chrony curl e2fsprogs lsof openssl psmisc python3 python3-pycryptodome",
+      "PACKAGES=ca-certificates chrony curl e2fsprogs iptables logrotate lsof openssl psmisc python3 python3-pycryptodome unattended-upgrades",
     ]
   }
 
@@ -120,6 +120,11 @@ build {
     ]
   }
 
+  provisioner "shell" {
+    script          = "${path.root}/provision/42-sshd.sh"
+    execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
+  }
+
   provisioner "file" {
     source      = "${path.root}/binaries.tar"
     destination = "/tmp/transcoder-binaries.tar"
@@ -138,7 +143,7 @@ build {
     script          = "${path.root}/provision/60-enable.sh"
     execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     environment_vars = [
-      "UNITS=d1.mount livepeer-transcoder.service",
+      "UNITS=d1.mount livepeer-transcoder.service transcoder-firewall.service",
     ]
   }
 
@@ -172,7 +177,7 @@ build {
     execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     environment_vars = [
       "USERS=livepeer:2101",
-      "UNITS=d1.mount livepeer-transcoder.service",
+      "UNITS=d1.mount livepeer-transcoder.service transcoder-firewall.service",
       "GETH_VERSION=",
       "LIVEPEER_VERSION=0.9.1",
     ]
