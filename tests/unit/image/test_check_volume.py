@@ -17,11 +17,16 @@ PLAIN = ADDRESS[2:].lower()
 KEY_NAME = f"UTC--2018-06-20T12-34-56.123456789Z--{PLAIN}"
 
 
+def mounted(root: str, path: str) -> str:
+    """Return a line of mountinfo (proc(5)): ``root`` of its file system is mounted at ``path``."""
+    return f"36 35 98:0 {root} {path} rw,noatime shared:1 - ext4 /dev/x rw\n"
+
+
 def machine(tmp_path: Path) -> Path:
     """Make a machine with both volumes mounted, marked, and the node's key in its place."""
     root = tmp_path / "root"
     (root / "proc/self").mkdir(parents=True)
-    (root / "proc/self/mounts").write_text("/dev/x / ext4 rw 0 0\n/dev/y /d1 ext4 rw 0 0\n/dev/z /d2 ext4 rw 0 0\n")
+    (root / "proc/self/mountinfo").write_text("".join(mounted("/", path) for path in ("/", "/d1", "/d2")))
     for volume in layout.VOLUMES:
         for directory in volume.directories:
             (root / directory.path[1:]).mkdir(parents=True)
@@ -69,14 +74,21 @@ def test_an_accepted_volume_starts_the_command(tmp_path: Path) -> None:
 
 def test_a_refused_volume_does_not_start_the_command(tmp_path: Path) -> None:
     root = machine(tmp_path)
-    (root / "proc/self/mounts").write_text("")
+    (root / "proc/self/mountinfo").write_text("")
 
     assert "started" not in check(root, "livepeer", "/bin/echo", "started")[1]
 
 
 def test_an_empty_mount_point_is_refused(tmp_path: Path) -> None:
     root = machine(tmp_path)
-    (root / "proc/self/mounts").write_text("/dev/y /d10 ext4 rw 0 0\n/d1 /x ext4 rw 0 0\n")
+    (root / "proc/self/mountinfo").write_text(mounted("/", "/d10") + mounted("/d1", "/x"))
+
+    assert "nothing is mounted on /d1: type `fab attach`" in refusal(root)
+
+
+def test_the_directory_that_the_units_own_sandbox_mounts_is_no_volume(tmp_path: Path) -> None:
+    root = machine(tmp_path)
+    (root / "proc/self/mountinfo").write_text(mounted("/", "/") + mounted("/d1", "/d1"))
 
     assert "nothing is mounted on /d1: type `fab attach`" in refusal(root)
 
