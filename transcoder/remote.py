@@ -68,7 +68,9 @@ class SshHost:
             return self._check(self._batch((Command(argv, ok=ANY),), sudo, timeout)[0], ok)
         full = ("sudo", "-n", "--", *argv) if sudo and self._user != "root" else argv
         output = self._run(full, stdin.encode() if isinstance(stdin, str) else stdin, timeout)
-        return self._check(Output(argv, output.exit_code, output.stdout, output.stderr), ok)
+        if output.exit_code not in ok:  # what it was fed may have come out again: only its complaint is shown
+            self._check(Output(argv, output.exit_code, "", output.stderr), ok)
+        return Output(argv, output.exit_code, output.stdout, output.stderr)
 
     def run_all(self, *commands: Command, sudo: bool = True, timeout: float = 60.0) -> tuple[Output, ...]:
         """Run several commands in one exchange; see `transcoder.world.Host`."""

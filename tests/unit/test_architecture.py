@@ -27,7 +27,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("transcoder.remote", "transcoder.step", "transcoder.guest", "transcoder.content", "transcoder.batch"),
     ("transcoder.shell",),
     ("transcoder.compatibility",),
-    ("transcoder.world",),
+    ("transcoder.world", "transcoder.proof"),
     ("transcoder.shape",),
     ("transcoder.settings", "transcoder.facts", "transcoder.aws_shapes", "transcoder.aws_errors"),
     ("transcoder.settings_image",),
