@@ -69,7 +69,8 @@ def _feed(channel: Any, process: subprocess.Popen[bytes]) -> None:
 def server() -> Iterator[tuple[SshHost, _Server]]:
     """Return a machine behind a real SSH connection."""
     listening = socket.create_server(("127.0.0.1", 0))
-    own, transports = _Server(), []
+    own = _Server()
+    transports: list[Any] = []
 
     def accept() -> None:
         try:

@@ -8,6 +8,8 @@ The passphrase comes by a file descriptor, as with ``--passphrase-fd``.
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -25,6 +27,9 @@ from transcoder.settings import Settings
 from transcoder.world import Command, Host, Output, World, command_line
 
 REAL = {"base64", "install", "sync", "mv", "rm", "find", "stat", "cat"}
+STOPPED = ("sh", "-c", 'kill -STOP $$; exec "$@"', "sh")
+"""A command that is there, with all its arguments and its environment, and waits for SIGCONT: else it would have ended
+before anybody looks, and of a process that has ended /proc shows nothing."""
 
 
 class RealHost:
@@ -41,8 +46,10 @@ class RealHost:
             return self._simulated.run(*argv, stdin=stdin, sudo=sudo, ok=ok, timeout=timeout)
         real = [str(self._root) + part if part.startswith("/d1") else part for part in argv]
         pipe = subprocess.PIPE
-        with subprocess.Popen(real, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        with subprocess.Popen([*STOPPED, *real], stdin=pipe, stdout=pipe, stderr=pipe) as process:
+            os.waitpid(process.pid, os.WUNTRACED)
             pause(f"{process.pid} {argv[0]}")
+            process.send_signal(signal.SIGCONT)
             fed = stdin if isinstance(stdin, bytes) else stdin.encode()
             out, err = process.communicate(fed, timeout=timeout)
         output = Output(argv, process.returncode, out.decode(), err.decode())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -111,18 +112,28 @@ def watch(directory: Path, address: str, wanted: list[bytes]) -> tuple[int, byte
     environment = {"PATH": os.environ["PATH"], "HOME": own, "TMPDIR": own, "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "tests.contract.keystores.restoring", str(directory), address, str(reading)]
     pipe, said, looks = subprocess.PIPE, b"", 0
+    # A session of its own, so that commands that wait stopped end with it when something leaks.
     with subprocess.Popen(
-        command, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT, cwd=ROOT, env=environment, pass_fds=(reading,)
+        command,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=subprocess.STDOUT,
+        cwd=ROOT,
+        env=environment,
+        pass_fds=(reading,),
+        start_new_session=True,
     ) as process:
         os.close(reading)
-        assert process.stdin is not None
-        assert process.stdout is not None
-        for line in process.stdout:
-            said += line
-            if line.startswith(b"PAUSE"):
-                looks += 1
-                assert leaks(every_process(), wanted) == [], line
-                process.stdin.write(b"\n")
-                process.stdin.flush()
+        try:
+            for line in process.stdout or ():
+                said += line
+                if line.startswith(b"PAUSE") and process.stdin:
+                    looks += 1
+                    assert leaks(every_process(), wanted) == [], line
+                    process.stdin.write(b"\n")
+                    process.stdin.flush()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     assert process.returncode == 0, said.decode()
     return looks, said
