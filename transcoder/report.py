@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console as RichConsole
 from rich.table import Table
@@ -18,10 +18,12 @@ from transcoder.operate import Outcome
 from transcoder.recipes import launch
 from transcoder.recipes.list_keys import Held, Key
 from transcoder.recipes.status import NodeStatus
-from transcoder.recipes.verify_keys import Checked
 from transcoder.settings import Settings
 from transcoder.step import Event, Plan, Skip
 from transcoder.step import Outcome as StepOutcome
+
+if TYPE_CHECKING:  # eth-account, which it imports, takes most of a second
+    from transcoder.recipes.verify_keys import Checked
 
 
 def _console(stderr: bool) -> RichConsole:
