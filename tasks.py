@@ -138,6 +138,10 @@ def retire_amis(
         "ami": "launch from this image (default: the newest verified one of this environment)",
         "unverified": "take an image also when it has not been verified",
         "spare": "an idle machine for a node to be migrated to: no volumes, no address",
+        "restore-keys": "put the node's key out of its store in place before livepeer starts for the first time",
+        "store": "where the key is: ssm, secrets-manager, vault or age (default: the environment's keys.store)",
+        "address": "which key, where the environment does not say so",
+        "source-lost": "with --restore-keys: the other node with this key is lost for good",
         "yes": YES,
         "dry-run": DRY_RUN,
         "json": JSON,
@@ -151,6 +155,10 @@ def launch(
     ami: str = "",
     spare: bool = False,
     unverified: bool = False,
+    restore_keys: bool = False,
+    store: str = "",
+    address: str = "",
+    source_lost: bool = False,
     yes: bool = False,
     dry_run: bool = False,
     json: bool = False,
@@ -162,15 +170,18 @@ def launch(
         invoke launch --dry-run
         invoke launch --node tc001 --yes
         invoke launch --spare --name tc001-b --yes
+        invoke launch --restore-keys --address 0x0f544432cb27103055d8c1b5fba0e45f5a9ccea8
     """
     from transcoder import report
-    from transcoder.recipes import attach
+    from transcoder.recipes import attach, restored_launch
     from transcoder.recipes import launch as recipe
 
     settings = app.settings(env)
     request = recipe.Request(node or settings.node.default, name, ami, spare, unverified)
     volumes = [] if spare else [attach.operation(attach.Request(request.node, request.instance_name))]
     with app.world(settings) as world:
+        if restore_keys:
+            volumes += restored_launch.operations(world, request, store, address, source_lost=source_lost)
         app.perform(world, recipe.operation(request), *volumes, yes=yes, dry_run=dry_run, json=json)
         if not dry_run and not json:
             report.print_reach(recipe.observe(world, request), settings)
@@ -208,6 +219,35 @@ def terminate(
     request = recipe.Request(node or settings.node.default, instance, terminate=True)
     with app.world(settings) as world:
         app.perform(world, recipe.operation(request), yes=yes, dry_run=dry_run, json=json)
+
+
+@app.task(
+    help={
+        "env": ENV,
+        "store": "ssm, secrets-manager, vault or age (default: all that the environment names)",
+        "json": JSON,
+    }
+)
+def keys(_context: Context, env: str = "", store: str = "", json: bool = False) -> None:
+    """
+    List every key: which node has it, which stores hold it, how old that is, and when it was verified.
+
+    Examples:
+        invoke keys
+        invoke keys --store age --json
+    """
+    from datetime import UTC, datetime
+
+    from transcoder import keystores, report
+    from transcoder.recipes import list_keys
+
+    settings = app.settings(env)
+    with app.world(settings) as world:
+        found = list_keys.observe(world, [store] if store else keystores.configured(settings))
+    if json:
+        report.print_json([key.describe() for key in found])
+    else:
+        report.print_keys(found, datetime.now(UTC))
 
 
 @app.task(help={"env": ENV})
@@ -385,7 +425,7 @@ def catalog(_context: Context, json: bool = False) -> None:
     show.show(as_json=json)
 
 
-namespace = Collection(amis, bake_ami, catalog, launch, retire_amis, terminate, verify_ami)
+namespace = Collection(amis, bake_ami, catalog, keys, launch, retire_amis, terminate, verify_ami)
 lab = Collection("lab")
 for _task, _name in (
     (lab_up, "up"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from transcoder.model import Instance
     from transcoder.operate import Operation
+    from transcoder.secret import Secret
     from transcoder.settings import Settings
     from transcoder.world import World
 
@@ -72,9 +73,10 @@ def settings(env: str) -> Settings:
 @contextmanager
 def world(loaded: Settings) -> Iterator[World]:
     """Open the world of an environment; its SSH connections are closed at the end."""
+    from transcoder import keystores
     from transcoder.aws import Aws
     from transcoder.remote import SshHosts
-    from transcoder.world import World
+    from transcoder.world import SystemClock, World
 
     cloud = Aws(loaded)
 
@@ -82,7 +84,7 @@ def world(loaded: Settings) -> Iterator[World]:
         return next(iter(cloud.instances(ids=[instance.id])), instance)
 
     with SshHosts(loaded, locate) as hosts:
-        yield World(loaded, cloud, hosts)
+        yield World(loaded, cloud, hosts, SystemClock(), lambda kind: keystores.by_name(kind, loaded))
 
 
 @contextmanager
@@ -93,6 +95,39 @@ def another_world(env: str) -> Iterator[World | None]:
         return
     with world(settings(env)) as opened:
         yield opened
+
+
+def passphrase(prompt: str, descriptor: str = "") -> Secret:
+    """Return a passphrase: typed without being shown, or read to its end from a file descriptor.
+
+    Never from an argument or an environment variable: both can be read by others.
+
+    :raises Refused: when there is no terminal and no descriptor, or it is none.
+    """
+    from transcoder.secret import Secret
+
+    if descriptor:
+        try:
+            with open(int(descriptor), encoding="utf-8", closefd=False) as file:
+                return Secret(file.read().removesuffix("\n"))
+        except (ValueError, OSError) as error:
+            raise Refused(f"descriptor {descriptor!r} cannot be read: {error}", hint="3< FILE, and 3 here") from None
+    if not sys.stdin.isatty():
+        raise Refused("no passphrase: there is no terminal to type it at", hint="--passphrase-fd 3, with 3< FILE")
+    from getpass import getpass
+
+    return Secret(getpass(prompt))
+
+
+def new_passphrase(descriptor: str = "") -> Secret:
+    """Return a new passphrase, typed twice where it is typed.
+
+    :raises Refused: when the two differ, and as `passphrase`.
+    """
+    first = passphrase("new passphrase (empty for none): ", descriptor)
+    if not descriptor and passphrase("once more: ") != first:
+        raise Refused("the two passphrases differ", hint="nothing was changed; type them again")
+    return first
 
 
 def perform(

@@ -59,6 +59,12 @@ NOT_READY = frozenset(
 """A volume that is not ``available`` yet, an instance still ``pending``, too many snapshots being made at the time."""
 ANYWHERE = {Kind.RETRY: RETRY, Kind.DENIED: DENIED, Kind.NOT_READY: NOT_READY, Kind.UNSURE: UNSURE}
 """What codes mean whichever action answers them, where its own meaning (`DONE`) does not come first."""
+WRONG_KEY = frozenset(
+    {"InvalidKeyId", "DecryptionFailure", "EncryptionFailure", "NotFoundException", "DisabledException"}
+    | {"KMSInvalidStateException", "KMSDisabledException", "KMSNotFoundException"}
+)
+"""The KMS key is not there, not enabled, or not one that this service can use (SSM's, Secrets Manager's and KMS's API
+references). Asking again changes nothing, also for a look."""
 WRONG_REQUEST = ("Invalid", "Malformed", "Missing", "Unknown", "Unsupported", "Validation", "DryRunOperation")
 """How codes begin that speak of the request itself."""
 
@@ -81,7 +87,9 @@ def classify(action: str, code: str, message: str = "", status: int = 0) -> Kind
     for kind, codes in ANYWHERE.items():
         if code in codes:
             return kind
-    if code.endswith("NotFound"):
+    if code in WRONG_KEY:
+        return Kind.FINAL
+    if code.endswith(("NotFound", "NotFoundException")):
         return Kind.GONE
     # aws-ebs-csi-driver ignores whatever a Describe answers while it waits, and asks again.
     broken = status >= 500 or (is_read(action) and not code.startswith(WRONG_REQUEST))

@@ -40,7 +40,7 @@ def parse_batch(commands: Sequence[Command], token: str, stdout: str, stderr: st
     errs = stderr.split(f"\n{token}\n")
     texts, codes = outs[0::2], outs[1::2]
     if not codes or rest or len(errs) != len(texts) + 1:
-        raise Failed(f"a batch of {len(commands)} commands broke off: {(stderr or stdout).strip()[-500:]!r}")
+        raise Failed(f"a batch of {len(commands)} commands broke off: {stderr.strip()[-500:]!r}")  # stdout may be a key
     return tuple(
         Output(command.argv, int(code), text, error)
         for command, code, text, error in zip(commands, codes, texts, errs, strict=False)

@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console as RichConsole
 from rich.table import Table
 from rich.text import Text
 
 from transcoder import layout
-from transcoder.errors import Refused, TranscoderError
+from transcoder.errors import Failed, Refused, TranscoderError
 from transcoder.operate import Outcome
 from transcoder.recipes import launch
+from transcoder.recipes.list_keys import Held, Key
 from transcoder.recipes.status import NodeStatus
 from transcoder.settings import Settings
 from transcoder.step import Event, Plan, Skip
 from transcoder.step import Outcome as StepOutcome
+
+if TYPE_CHECKING:  # eth-account, which it imports, takes most of a second
+    from transcoder.recipes.verify_keys import Checked
 
 
 def _console(stderr: bool) -> RichConsole:
@@ -193,6 +198,51 @@ def _service_row(status: NodeStatus, data: layout.DataVolume) -> tuple[str, str]
     since = f" since {state.since}" if state.since else ""
     files = f", {limit} open files at most" if limit else ""
     return state.unit, f"{state.active} ({state.sub}){since}{files}"
+
+
+def print_checks(checks: Sequence[Checked], *, json_output: bool) -> None:
+    """Print what verifying the backups of a key found.
+
+    :raises Failed: when one of them is not good.
+    """
+    if json_output:
+        print_json([check.describe() for check in checks])
+    else:
+        table = Table("store", "address", "version", "backed up", "same as on the node", "proven", "found")
+        for check in checks:
+            compared = "yes" if check.compared and not check.problems else "not compared" if not check.compared else "-"
+            found = "\n".join(check.problems) or "good"
+            table.add_row(
+                *(check.store, check.address, check.version, check.created, compared),
+                "yes" if check.proven else "no",
+                Text(found, style="bold red" if check.problems else "green"),
+            )
+        _console(stderr=False).print(table)
+    if bad := [check.store for check in checks if check.problems]:
+        raise Failed(f"not good: {', '.join(bad)}", hint="fab backup-keys, while the node still has its key")
+
+
+def print_keys(keys: Sequence[Key], now: datetime) -> None:
+    """Print every key: which node has it, which stores hold it, how old that is, verified when."""
+    table = Table("node", "address", "store", "version", "age", "verified", "claimed for")
+    for key in keys:
+        nodes = "\n".join(key.nodes) or "no volume here"
+        for held in key.stores or (Held("none"),):
+            verified = f"{held.verified or 'never'}{', proven' if held.proven else ''}"
+            row = (held.store, held.version, _age(held.stored, now), verified, held.claimed_for)
+            table.add_row(nodes, key.address, *row)
+    console = _console(stderr=False)
+    console.print(table)
+    for key in keys:
+        for problem in (*key.problems, *(f"{held.store}: {held.problem}" for held in key.stores if held.problem)):
+            console.print(Text(f"  ! {key.address}: {problem}", style="bold red"))
+
+
+def _age(stored: str, now: datetime) -> str:
+    if not stored:
+        return "-"
+    hours = (now - datetime.fromisoformat(stored)).total_seconds() / 3600
+    return f"{hours / 24:.0f} days" if hours >= 48 else f"{max(hours, 0):.0f} h"
 
 
 def print_error(error: TranscoderError) -> None:

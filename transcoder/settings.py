@@ -15,13 +15,14 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validat
 
 from transcoder.errors import BadSettings
 from transcoder.settings_image import Image, Region
+from transcoder.settings_keys import KeySettings
 from transcoder.settings_programs import Downloads, Geth, Gpu, Livepeer, Table
 
 ROOT = Path(__file__).resolve().parent.parent
 DIRECTORY = ROOT / "environments"
 DEFAULT = "lab"
 OWN_TABLES = (
-    *("aws", "ssh", "image", "downloads", "geth", "livepeer", "gpu", "instance", "volumes", "node", "operator"),
+    *("aws", "ssh", "image", "downloads", "geth", "livepeer", "gpu", "instance", "volumes", "node", "keys", "operator"),
 )
 
 VolumeType = Literal["gp2", "gp3", "io1", "io2", "st1", "sc1", "standard"]
@@ -163,6 +164,7 @@ class Settings(Table):
     instance: InstanceSettings
     volumes: Volumes
     node: NodeSettings = NodeSettings()
+    keys: KeySettings = KeySettings()
     operator: OperatorSettings = OperatorSettings()
     extensions: Mapping[str, Any] = Field(default_factory=dict, repr=False)
     """Tables of the file that belong to others, as they stand there."""

@@ -2,7 +2,8 @@
 
 A command of its own needs a channel, a log-in session and, for root, sudo: 0.1 to 0.25 s in the lab, whatever it does;
 in a shell that is open it needs the network's time there and back. Nothing is fed to the commands, and a shell that
-did not come to the end of what it was given is thrown away.
+did not come to the end of what it was given is thrown away. A command that something is fed to has
+a channel of its own.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import time
 from typing import Protocol
 
 CHUNK = 65536
+LOOK_FED = 0.05
+"""Seconds between looks at a command that something is fed to: the room that it has for more is not announced."""
 LOOK = 5.0
 """Seconds after which a silent channel is looked at: it may have ended without a word."""
 
@@ -58,7 +61,7 @@ class Shell:
             select.select([self._channel], [], [], min(left, LOOK))
             ended = self._channel.closed or self._channel.eof_received
             if not self._read(out, err) and ended:
-                raise EOFError(bytes(err or out).decode(errors="replace").strip()[-500:])
+                raise EOFError(bytes(err).decode(errors="replace").strip()[-500:])  # what is on stdout may be a key
         return bytes(out[: -len(end)]).decode(errors="replace"), bytes(err[: -len(end)]).decode(errors="replace")
 
     def close(self) -> None:
@@ -66,10 +69,49 @@ class Shell:
         self._channel.close()
 
     def _read(self, out: bytearray, err: bytearray) -> bool:
-        """Take what has come; tell whether anything has."""
-        before = len(out) + len(err)
-        while self._channel.recv_ready():
-            out += self._channel.recv(CHUNK)
-        while self._channel.recv_stderr_ready():
-            err += self._channel.recv_stderr(CHUNK)
-        return len(out) + len(err) > before
+        return read_into(self._channel, out, err)
+
+
+def read_into(channel: Channel, out: bytearray, err: bytearray) -> bool:
+    """Take what has come; tell whether anything has."""
+    before = len(out) + len(err)
+    while channel.recv_ready() and (data := channel.recv(CHUNK)):
+        out += data
+    while channel.recv_stderr_ready() and (data := channel.recv_stderr(CHUNK)):
+        err += data
+    return len(out) + len(err) > before
+
+
+class CommandChannel(Channel, Protocol):
+    """What is needed of the channel of one command (paramiko's), beside the rest."""
+
+    def send_ready(self) -> bool: ...
+    def send(self, data: bytes) -> int: ...
+    def shutdown_write(self) -> None: ...
+    def exit_status_ready(self) -> bool: ...
+    def recv_exit_status(self) -> int: ...
+
+
+def feed(channel: CommandChannel, data: bytes, timeout: float) -> tuple[int, str, str]:
+    """Give a command that has been started its standard input; return exit code, standard output, standard error.
+
+    It is written as the command takes it while its output is read: neither side waits for the other.
+
+    :param timeout: seconds.
+    :raises TimeoutError: it has not ended by then.
+    """
+    deadline = time.monotonic() + timeout
+    out, err, left, closed = bytearray(), bytearray(), memoryview(data), False
+    while True:
+        while left and channel.send_ready() and not channel.closed:
+            left = left[channel.send(bytes(left[:CHUNK])) :]
+        if not left and not closed:
+            channel.shutdown_write()
+            closed = True
+        moved = read_into(channel, out, err)
+        if not moved and (channel.closed or (channel.eof_received and channel.exit_status_ready())):
+            return channel.recv_exit_status(), bytes(out).decode(errors="replace"), bytes(err).decode(errors="replace")
+        if time.monotonic() >= deadline:
+            raise TimeoutError
+        if not moved:
+            select.select([channel], [], [], LOOK_FED)

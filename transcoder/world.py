@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 from transcoder.errors import Failed, Refused, TranscoderError, Unreachable
 from transcoder.model import ElasticIp, Image, ImageUse, Instance, Snapshot, Volume
+from transcoder.secret import Secret
 from transcoder.settings import Settings
 
 T = TypeVar("T")
@@ -144,12 +145,12 @@ class Host(Protocol):
     name: str
 
     def run(
-        self, *argv: str, stdin: str = "", sudo: bool = True, ok: Sequence[int] = (0,), timeout: float = 60.0
+        self, *argv: str, stdin: str | bytes = "", sudo: bool = True, ok: Sequence[int] = (0,), timeout: float = 60.0
     ) -> Output:
         """Run a command and return its output.
 
         :param argv: the command, part by part; it is quoted here.
-        :param stdin: text for its standard input; secrets travel this way.
+        :param stdin: text (UTF-8) or bytes for its standard input; secrets travel this way.
         :param ok: exit codes that are no failure.
         :param timeout: seconds.
         :raises Failed: when the command ends with another code.
@@ -201,13 +202,65 @@ class SystemClock:
 
 
 @dataclass(frozen=True)
+class Version:
+    """One version of a document in a key store: the store's own name of it, and when it was put there (ISO 8601)."""
+
+    id: str
+    when: str
+
+
+class KeyStore(Protocol):
+    """Where keys are kept: encrypted documents by name, with their earlier versions.
+
+    A name is a path of letters, digits, dots and dashes, such as ``0x0f54.../backup``. Nothing is ever deleted here:
+    who may use a store needs no permission for that. Every method raises
+    `TranscoderError`s only: `Refused` for a permission that is missing, a wrong key, a document that is too large;
+    `Unreachable` when the store does not answer or throttles.
+    """
+
+    kind: str
+    where: str
+    """For messages: what it is and where."""
+    largest: int
+    """Bytes that a document may have."""
+
+    def put(self, name: str, content: Secret) -> str:
+        """Store a document, as a new version where there is one; return the version's id."""
+        ...
+
+    def get(self, name: str, version: str = "") -> Secret | None:
+        """Return a document, its newest version if no other is named; None when there is none."""
+        ...
+
+    def versions(self, name: str) -> tuple[Version, ...]:
+        """Return the versions of a document that the store still has, oldest first."""
+        ...
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all documents."""
+        ...
+
+    def create(self, name: str, content: Secret) -> bool:
+        """Store a document unless there is one of that name: of two who try at the same time one wins.
+
+        Repeated after an answer was lost: it is true again for who has stored this very content.
+        """
+        ...
+
+
+def _no_keystore(kind: str) -> KeyStore:
+    raise Refused(f"this world has no key store {kind!r}")
+
+
+@dataclass(frozen=True)
 class World:
-    """The world of one environment."""
+    """The world of one environment. ``keystore`` opens a store by its kind; empty: the environment's own."""
 
     settings: Settings
     cloud: Cloud
     hosts: Hosts
     clock: Clock = field(default_factory=SystemClock)
+    keystore: Callable[[str], KeyStore] = _no_keystore
 
     def wait(self, what: str, probe: Callable[[], T | None], budget: float, *, every: float = 0.5) -> T:
         """Poll ``probe`` until it returns something true.

@@ -12,6 +12,7 @@ from lab.reconcile.instances import Instances
 from lab.reconcile.launch import Launch
 from lab.reconcile.parameters import Parameters
 from lab.reconcile.requests import Requests
+from lab.reconcile.secrets import Secrets
 from lab.reconcile.snapshots import Snapshots
 from lab.reconcile.volumes import Volumes
 from lab.reconcile.wiring import Wires
@@ -33,7 +34,7 @@ def install(cloud: Cloud, hooks: Hooks) -> Reconciler:
     images = Images(cloud, instances)
     disks = (Volumes(cloud), Snapshots(cloud), images)
     machines = (instances, Launch(cloud, instances), Addresses(cloud, wires))
-    for part in (Requests(cloud), *disks, *machines, Parameters()):
+    for part in (Requests(cloud), *disks, *machines, Parameters(), Secrets()):
         part.install(hooks)
     cloud.driver.listen(instances.machine_ended)
     return Reconciler(wires, images, instances)

@@ -208,5 +208,12 @@ def key_files(owner: int) -> dict[str, Entry]:
     """Return a keystore with one key."""
     return {
         KEYSTORE: Entry(0o700, owner, owner),
-        f"{KEYSTORE}/{KEY_FILE}": Entry(0o600, owner, owner, json.dumps({"address": KEY[2:], "version": 3}).encode()),
+        f"{KEYSTORE}/{KEY_FILE}": Entry(0o600, owner, owner, key_content(KEY)),
     }
+
+
+def key_content(address: str) -> bytes:
+    """Return a key file of this address; no passphrase opens it."""
+    crypto = {"cipher": "aes-128-ctr", "ciphertext": "a1" * 32, "cipherparams": {"iv": "b2" * 16}, "kdf": "scrypt"}
+    crypto |= {"kdfparams": {"dklen": 32, "n": 262144, "p": 1, "r": 8, "salt": "c3" * 32}, "mac": "d4" * 32}
+    return json.dumps({"address": address[2:], "crypto": crypto, "id": "1a95a032", "version": 3}).encode()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import posixpath
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from tests.simulated import looks
 from tests.simulated.disk import KEY, Disk, Entry, key_files
 from tests.simulated.looks import Answer, Args, entry_at, path_on_disk
 from tests.simulated.machine import Machine
+from transcoder.actions.keys import COPY_DATABASE
 from transcoder.errors import Failed, Unreachable
 from transcoder.guest import HOLD_DIRECTORY
 from transcoder.layout import GETH, KEYSTORE, LIVEPEER
@@ -22,8 +25,9 @@ LOOKS = {
     **{"lsblk": looks.run_lsblk, "findmnt": looks.run_findmnt, "blkid": looks.run_blkid, "wipefs": looks.run_wipefs},
     **{"cmp": looks.run_cmp, "debugfs": looks.run_debugfs, "ls": looks.run_ls, "stat": looks.run_stat},
     **{"find": looks.run_find, "cat": looks.run_cat, "journalctl": looks.run_journalctl},
-    **{"chronyc": looks.run_chronyc, "date": looks.run_date, "python3": looks.run_python3},
+    **{"chronyc": looks.run_chronyc, "date": looks.run_date, "python3": looks.run_python3, "base64": looks.run_base64},
 }
+MOVES = (["--no-clobber"], ["--force"])
 ANYBODY = frozenset({"lsblk", "findmnt", "ls", "curl", "chronyc", "date", "python3"})
 """Programs that need no root. ``systemctl`` needs none to show."""
 
@@ -34,7 +38,7 @@ class Command:
 
     machine: str
     argv: Args
-    stdin: str
+    stdin: str | bytes
 
     @property
     def changes_something(self) -> bool:
@@ -58,7 +62,7 @@ class SimulatedHost:
         self._machine, self._lock, self._log = machine, lock, log
 
     def run(
-        self, *argv: str, stdin: str = "", sudo: bool = True, ok: Sequence[int] = (0,), timeout: float = 60.0
+        self, *argv: str, stdin: str | bytes = "", sudo: bool = True, ok: Sequence[int] = (0,), timeout: float = 60.0
     ) -> Output:
         """Run a command; see `transcoder.world.Host`."""
         self._last(argv, timeout)
@@ -88,9 +92,11 @@ class SimulatedHost:
             self._machine.cloud.later(seconds - timeout, lambda: self._machine.stop(argv[2]))
             raise Unreachable(f"{self.name}: {command_line(argv)} has not ended after {timeout:.0f} s")
 
-    def _answer(self, argv: Args, stdin: str) -> Answer:
-        if is_about_itself(argv) or argv[0] == "sha256sum":
+    def _answer(self, argv: Args, stdin: str | bytes) -> Answer:
+        if is_about_itself(argv):
             return 0, ""
+        if argv[0] == "sha256sum":
+            return 0, "".join(f"{looks.sha256(self._machine, path)}  {path}\n" for path in argv[1:])
         if argv[0] in LOOKS:
             return LOOKS[argv[0]](self._machine, argv)
         if argv[0] == "curl":
@@ -102,7 +108,7 @@ class SimulatedHost:
 
     # systemd
 
-    def _run_systemctl(self, argv: Args, stdin: str) -> Answer:
+    def _run_systemctl(self, argv: Args, stdin: str | bytes) -> Answer:
         verb = argv[1]
         if verb == "show":
             return looks.show_units(self._machine, argv)
@@ -118,27 +124,36 @@ class SimulatedHost:
 
     # the hold directory, and files on volumes
 
-    def _run_mkdir(self, argv: Args, stdin: str) -> Answer:
+    def _run_mkdir(self, argv: Args, stdin: str | bytes) -> Answer:
         assert argv == ("mkdir", "-p", HOLD_DIRECTORY), argv
         return 0, ""
 
-    def _run_touch(self, argv: Args, stdin: str) -> Answer:
+    def _run_touch(self, argv: Args, stdin: str | bytes) -> Answer:
         self._machine.held |= {_held_unit(path) for path in argv[1:]}
         return 0, ""
 
-    def _run_rm(self, argv: Args, stdin: str) -> Answer:
+    def _run_rm(self, argv: Args, stdin: str | bytes) -> Answer:
         assert argv[1] == "-f", argv
+        if not argv[2].startswith(HOLD_DIRECTORY):
+            found = path_on_disk(self._machine, argv[2])
+            assert found is not None, f"{argv[2]} is on no volume"
+            if found[1] in found[0].needed().tree:
+                found[0].put(found[1], None)
+            return 0, ""
         self._machine.held -= {_held_unit(path) for path in argv[2:]}
         return 0, ""
 
-    def _run_install(self, argv: Args, stdin: str) -> Answer:
+    def _run_install(self, argv: Args, stdin: str | bytes) -> Answer:
         if argv[1] == "-d":
             _, _, dash_o, user, dash_g, group, dash_m, mode, path = argv
             assert (dash_o, dash_g, dash_m) == ("-o", "-g", "-m"), argv
             return self._put(path, Entry(int(mode, 8), int(user), int(group)))
-        dash_m, mode, source, path = argv[1:]
-        assert (dash_m, source) == ("-m", "/dev/stdin"), argv
-        return self._put(path, Entry(int(mode, 8), 0, 0, stdin.encode()))
+        dash_m, mode, *owner, source, path = argv[1:]
+        assert (dash_m, source, owner[0::2]) in (("-m", "/dev/stdin", []), ("-m", "/dev/stdin", ["-o", "-g"])), argv
+        uid, gid = (int(name) for name in owner[1::2]) if owner else (0, 0)
+        if entry_at(self._machine, posixpath.dirname(path)) is None and path.count("/") > 2:
+            return 1, f"install: cannot create regular file '{path}': No such file or directory\n"
+        return self._put(path, Entry(int(mode, 8), uid, gid, fed(stdin)))
 
     def _put(self, path: str, entry: Entry) -> Answer:
         found = path_on_disk(self._machine, path)
@@ -148,18 +163,27 @@ class SimulatedHost:
         found[0].put(found[1], entry)
         return 0, ""
 
-    def _run_sync(self, argv: Args, stdin: str) -> Answer:
+    def _run_sync(self, argv: Args, stdin: str | bytes) -> Answer:
         path = argv[-1]
         assert argv in (("sync", path), ("sync", "--file-system", path)), argv
         found = path_on_disk(self._machine, path)
         if not found or (found[1] and not entry_at(self._machine, path)):
             return 1, f"{path}: no such file\n"
-        found[0].sync("" if len(argv) > 2 else found[1])
+        entry = entry_at(self._machine, path) if found[1] else None
+        if len(argv) > 2:
+            found[0].sync()
+        elif entry is not None and entry.data is None:  # a directory: the names in it
+            for name in [name for name in found[0].unsynced if posixpath.dirname(name) == found[1]]:
+                found[0].sync(name)
+        else:
+            found[0].sync(found[1])
         return 0, ""
 
-    def _run_mv(self, argv: Args, stdin: str) -> Answer:
-        option, old, new = argv[1:]
-        assert option == "--no-target-directory", argv
+    def _run_mv(self, argv: Args, stdin: str | bytes) -> Answer:
+        *how, option, old, new = argv[1:]
+        assert (how, option) in (([], "--no-target-directory"), *((h, "--no-target-directory") for h in MOVES)), argv
+        if how == ["--no-clobber"] and entry_at(self._machine, new) is not None:
+            return 0, ""
         entry, found = entry_at(self._machine, old), path_on_disk(self._machine, old)
         assert entry is not None, f"{old} does not exist"
         assert found is not None, f"{old} is on no volume"
@@ -169,7 +193,7 @@ class SimulatedHost:
         found[0].put(found[1], None)
         return 0, ""
 
-    def _run_chown(self, argv: Args, stdin: str) -> Answer:
+    def _run_chown(self, argv: Args, stdin: str | bytes) -> Answer:
         recursive, no_dereference, source, target, mount = argv[1:]
         assert (recursive, no_dereference) == ("--recursive", "--no-dereference"), argv
         old, found = source.removeprefix("--from="), path_on_disk(self._machine, mount)
@@ -183,7 +207,7 @@ class SimulatedHost:
 
     # block devices
 
-    def _run_e2fsck(self, argv: Args, stdin: str) -> Answer:
+    def _run_e2fsck(self, argv: Args, stdin: str | bytes) -> Answer:
         """As e2fsck 1.47 says it. ``-y`` is what an operator types who has been told to."""
         *options, device = argv[1:]
         disk = self._unmounted(device)
@@ -203,13 +227,13 @@ class SimulatedHost:
         how = "11/16384 files (0.0% non-contiguous)" if fixed or "-f" in options else "clean, 11/16384 files"
         return int(fixed), "\n".join([*lines, f"{device}: {how}, 9513/65536 blocks", ""])
 
-    def _run_mkfs_ext4(self, argv: Args, stdin: str) -> Answer:
+    def _run_mkfs_ext4(self, argv: Args, stdin: str | bytes) -> Answer:
         *options, label, device = argv[1:]
         assert options == ["-q", "-m", "0", "-L"], argv
         self._unmounted(device).format(label)
         return 0, ""
 
-    def _run_e2label(self, argv: Args, stdin: str) -> Answer:
+    def _run_e2label(self, argv: Args, stdin: str | bytes) -> Answer:
         device, label = argv[1:]
         self._unmounted(device).touched().label = label
         return 0, ""
@@ -220,7 +244,7 @@ class SimulatedHost:
         assert device not in mounted, f"{device} is mounted"
         return self._machine.disk_at(device)
 
-    def _run_udevadm(self, argv: Args, stdin: str) -> Answer:
+    def _run_udevadm(self, argv: Args, stdin: str | bytes) -> Answer:
         if argv[1:] == ("trigger", "--subsystem-match=block"):
             self._machine.announce_all()
         else:
@@ -229,8 +253,12 @@ class SimulatedHost:
 
     # the key
 
-    def _run_runuser(self, argv: Args, stdin: str) -> Answer:
+    def _run_runuser(self, argv: Args, stdin: str | bytes) -> Answer:
         """geth, or `new-account` where there is none, makes an account as the service user, with no passphrase."""
+        if argv[4:6] == ("python3", "-"):
+            entry = entry_at(self._machine, argv[6])
+            assert stdin == COPY_DATABASE.read_text(), "a program that no simulated machine knows"
+            return (0, base64.b64encode(entry.data or b"").decode()) if entry else (1, "sqlite cannot open\n")
         datadir = KEYSTORE.removesuffix("/keystore")
         own = ("runuser", "-u", LIVEPEER.service.user, "--", "env", f"HOME={datadir}")
         geth = ("/usr/local/bin/geth", "--datadir", datadir, "--lightkdf", "account", "new", "--password", "/dev/null")
@@ -252,6 +280,11 @@ def _needs_no_root(argv: Args) -> bool:
         or argv == ("cat", looks.RELEASE)
         or argv[:2] in (("systemctl", "show"), ("systemctl", "is-system-running"))
     )
+
+
+def fed(stdin: str | bytes) -> bytes:
+    """Return what a command reads from its standard input."""
+    return stdin if isinstance(stdin, bytes) else stdin.encode()
 
 
 def _held_unit(path: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from datetime import UTC, datetime
 
@@ -145,7 +147,10 @@ def run_find(machine: Machine, argv: Args) -> Answer:
     tree = found[0].needed().tree
     if argv == keystore.list_command(directory):
         prefix = found[1] + "/"
-        return 0, "".join(f"{path[len(prefix) :]}\n" for path in tree if path.startswith(prefix))
+        inside = [
+            path[len(prefix) :] for path, entry in tree.items() if path.startswith(prefix) and entry.data is not None
+        ]
+        return 0, "".join(f"{name}\n" for name in inside if "/" not in name)
     assert argv[2:] == ("-xdev", "(", "-uid", "1000", "-o", "-gid", "1000", ")", "-print", "-quit"), argv
     of_ubuntu = [path for path, entry in tree.items() if 1000 in (entry.uid, entry.gid)]
     return 0, "".join(f"{directory}{path}\n" for path in of_ubuntu[:1])
@@ -161,6 +166,21 @@ def run_cat(machine: Machine, argv: Args) -> Answer:
         return (0, recorded("limits", "service-237.txt")) if known else (1, "")
     entry = entry_at(machine, path)
     return (0, (entry.data or b"").decode()) if entry else (1, "")
+
+
+def sha256(machine: Machine, path: str) -> str:
+    """Return the sum of a file: of one on a volume its own, of the image's programs always the same."""
+    entry = entry_at(machine, path) if path.startswith(tuple(f"{data.mount}/" for data in VOLUMES)) else None
+    return hashlib.sha256((entry.data or b"") if entry else b"").hexdigest()
+
+
+def run_base64(machine: Machine, argv: Args) -> Answer:
+    wrap, path = argv[1:]
+    assert wrap == "--wrap=0", argv
+    entry = entry_at(machine, path)
+    if entry is None or entry.data is None:
+        return 1, f"base64: {path}: No such file or directory\n"
+    return 0, base64.b64encode(entry.data).decode()
 
 
 def _release(machine: Machine) -> str:
@@ -219,7 +239,7 @@ def _since(unit: Unit) -> str:
     return datetime.fromtimestamp(START + unit.since, UTC).strftime("%a %Y-%m-%d %H:%M:%S UTC")
 
 
-def run_curl(machine: Machine, argv: Args, stdin: str) -> Answer:
+def run_curl(machine: Machine, argv: Args, stdin: str | bytes) -> Answer:
     if argv == geth_rpc.command(GETH_RPC):
         assert geth_rpc.BODY in argv
         running = machine.since_start(GETH)

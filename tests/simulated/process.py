@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from tests.simulated.ec2 import READS
 from tests.simulated.host import Command
+from tests.simulated.keystore import WRITES
 from transcoder.model import Instance
 from transcoder.world import Command as WorldCommand
 from transcoder.world import Host, Hosts, Output, World
@@ -28,7 +29,25 @@ Door = Callable[[Act, Callable[[], Any]], Any]
 
 def reached_through(world: World, door: Door) -> World:
     """Return the world as somebody reaches it for whom everything goes through ``door``. Doors can stand in a row."""
-    return replace(world, cloud=cast(Any, _Cloud(world.cloud, door)), hosts=_Hosts(world.hosts, door))
+    hosts, cloud = _Hosts(world.hosts, door), cast(Any, _Cloud(world.cloud, door))
+    return replace(world, cloud=cloud, hosts=hosts, keystore=lambda kind: cast(Any, _Store(world.keystore(kind), door)))
+
+
+class _Store:
+    """A key store behind a door."""
+
+    def __init__(self, store: Any, door: Door) -> None:
+        self._store, self._door = store, door
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._store, name)
+        if not callable(found):
+            return found
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return self._door(Act("", ("store", name), name in WRITES), lambda: found(*args, **kwargs))
+
+        return call
 
 
 class _Cloud:
@@ -68,7 +87,7 @@ class _Host:
         self.name = host.name
 
     def run(
-        self, *argv: str, stdin: str = "", sudo: bool = True, ok: Sequence[int] = (0,), timeout: float = 60.0
+        self, *argv: str, stdin: str | bytes = "", sudo: bool = True, ok: Sequence[int] = (0,), timeout: float = 60.0
     ) -> Output:
         """Run a command; see `transcoder.world.Host`."""
         act = Act(self.name, argv, Command(self.name, argv, stdin).changes_something)

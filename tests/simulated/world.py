@@ -12,6 +12,7 @@ from tests.simulated.clock import SimulatedClock
 from tests.simulated.cloud import SimulatedCloud
 from tests.simulated.disk import KEY, Disk, blank, ours
 from tests.simulated.host import Command, SimulatedHost
+from tests.simulated.keystore import SimulatedKeyStore
 from tests.simulated.machine import BOOTED_AFTER, Machine, Rounds
 from tests.simulated.watcher import Watcher
 from transcoder import operate, shape, tags
@@ -119,6 +120,7 @@ class Simulation:
         self.watcher: Watcher = other.watcher if other else Watcher()
         self.machines: dict[str, Machine] = _Machines(self)
         self.hosts = SimulatedHosts(self.machines, self.lock)
+        self.stores: dict[str, SimulatedKeyStore] = other.stores if other else _stores(self.clock)
         self.rounds: Rounds = other.rounds if other else Rounds()
         if other:
             self.cloud.numbers = other.cloud.numbers
@@ -152,7 +154,11 @@ class Simulation:
     @property
     def world(self) -> World:
         """The world as a recipe gets it."""
-        return World(self.settings, self.cloud, self.hosts, self.clock)
+        return World(self.settings, self.cloud, self.hosts, self.clock, self.keystore)
+
+    def keystore(self, kind: str = "") -> SimulatedKeyStore:
+        """Return the key store of this kind; empty: the environment's own."""
+        return self.stores[kind or self.settings.keys.store]
 
     # furniture
 
@@ -245,6 +251,11 @@ class Simulation:
         assert {address.instance_id for address in self.cloud.elastic.values()} == {instance.id}
         assert instance.tags.get(tags.NODE) == NODE
         assert tags.TARGET_FOR not in instance.tags
+
+
+def _stores(clock: SimulatedClock) -> dict[str, SimulatedKeyStore]:
+    sizes = {"ssm": 4096, "secrets-manager": 65536, "vault": 524288, "age": 1 << 26}
+    return {kind: SimulatedKeyStore(kind, clock, largest) for kind, largest in sizes.items()}
 
 
 class _Machines(dict[str, Machine]):

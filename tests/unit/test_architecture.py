@@ -27,11 +27,12 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("transcoder.remote", "transcoder.step", "transcoder.guest", "transcoder.content", "transcoder.batch"),
     ("transcoder.shell",),
     ("transcoder.compatibility",),
-    ("transcoder.world",),
+    ("transcoder.world", "transcoder.proof"),
     ("transcoder.shape",),
     ("transcoder.settings", "transcoder.facts", "transcoder.aws_shapes", "transcoder.aws_errors"),
     ("transcoder.settings_image",),
     ("transcoder.settings_programs",),
+    ("transcoder.settings_keys",),
     ("transcoder.catalog",),
     ("transcoder.model", "transcoder.tags", "transcoder.layout", "transcoder.secret", "transcoder.errors"),
 )
@@ -46,6 +47,10 @@ DOORS = {
     "testinfra": "packer/verify/machine.py",
     "cyclonedx": "packer/sbom.py",
     "packageurl": "packer/sbom.py",
+    "hvac": "transcoder/keystores/vault.py",
+    "pyrage": "transcoder/keystores/age.py",
+    "eth_account": "transcoder/proof.py",
+    "eth_keyfile": "transcoder/proof.py",
 }
 """A library -> the only files outside the lab that import it."""
 

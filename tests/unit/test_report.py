@@ -18,6 +18,7 @@ from transcoder.model import Image
 from transcoder.recipes import (
     adopt,
     attach,
+    backup_keys,
     confirm,
     create_key,
     detach,
@@ -26,6 +27,7 @@ from transcoder.recipes import (
     publish,
     relocate,
     relocate_confirm,
+    restore_keys,
     retire_amis,
     status,
 )
@@ -126,10 +128,21 @@ def images() -> list[Plan]:
     return [published, operate.preview(retire_amis.operation(1), sim.world, Console()).plan]
 
 
+def keys() -> list[Plan]:
+    """A key that is backed up, gets another passphrase, and is restored."""
+    from tests.unit.recipes.test_backup_and_restore_keys import emptied, node, request
+    from tests.unit.recipes.test_verify_keys import backed_up, rotation
+
+    sim = node()
+    plans = shown(perform(backup_keys.operation(backup_keys.Request(NODE)), sim)[1])
+    plans += shown(perform(restore_keys.operation(request()), emptied(sim))[1])
+    return [*plans, operate.preview(rotation(), backed_up().world, Console()).plan]
+
+
 @pytest.fixture(scope="module")
 def plans() -> list[Plan]:
     across = [*across_zones(), *to_another_region()]
-    return [*from_nothing(), *adopted(), *picked_up(), *across, *discarded(), *lost(), *images()]
+    return [*from_nothing(), *adopted(), *picked_up(), *across, *discarded(), *lost(), *images(), *keys()]
 
 
 def every_step_class(parent: type[Step] = Step) -> Iterator[type[Step]]:

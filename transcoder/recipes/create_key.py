@@ -130,7 +130,7 @@ def _reasons(observed: Observed) -> list[str]:
         reasons.append(f"the keystore has several accounts: {', '.join(observed.accounts)}")
     wanted = observed.settings.livepeer.address or (observed.marker.address if observed.marker else "")
     if wanted and not observed.accounts:
-        reasons.append(f"the node is meant to be {wanted}, whose key is not there: put its file back into the keystore")
+        reasons.append(f"the node is meant to be {wanted}, whose key is not there: fab restore-keys")
     if wanted and observed.accounts and wanted.lower() != observed.accounts[0].lower():
         reasons.append(f"the keystore holds {observed.accounts[0]}, the node is meant to be {wanted}")
     if observed.marker is None:

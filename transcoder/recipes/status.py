@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from transcoder import guest, layout, shape, tags
@@ -14,6 +15,7 @@ from transcoder.facts.geth_rpc import ChainState
 from transcoder.facts.livepeer_api import RoundState
 from transcoder.guest import Guest
 from transcoder.model import Instance, Marker, ServiceState, Volume
+from transcoder.recipes import one_key
 from transcoder.recipes.node import NodeFacts, current, gone, stranger_reasons, strangers
 from transcoder.world import Host, World
 
@@ -109,7 +111,21 @@ def observe(world: World, only: str = "") -> tuple[NodeStatus, ...]:
         for name in names
     ]
     with ThreadPoolExecutor(max_workers=max(1, min(20, len(nodes)))) as pool:
-        return tuple(pool.map(lambda node: _status(world, node), nodes))
+        statuses = tuple(pool.map(lambda node: _status(world, node), nodes))
+    return tuple(warned(status, statuses, volumes) for status in statuses)
+
+
+def warned(status: NodeStatus, statuses: Sequence[NodeStatus], volumes: Sequence[Volume]) -> NodeStatus:
+    """Return a status with a problem more for each other node that claims the same address."""
+    claimed = {each.node.name: _addresses(each) for each in statuses}
+    own = claimed.pop(status.node.name)
+    return replace(status, problems=(*status.problems, *one_key.warnings(status.node.name, own, claimed, volumes)))
+
+
+def _addresses(status: NodeStatus) -> frozenset[str]:
+    machine = status.machine
+    said = (machine.livepeer_address, machine.marker.address if machine.marker else "") if machine else ()
+    return frozenset(address for address in said if address)
 
 
 def _status(world: World, node: NodeFacts) -> NodeStatus:
@@ -183,7 +199,7 @@ def _problems(world: World, node: NodeFacts, machine: Machine | None, lock: str)
     known = node.livepeer.tags.get(tags.ADDRESS, "") if node.livepeer else ""
     expected = machine.marker.address if machine.marker else known
     if not expected:
-        problems.append(f"it has no key: fab create-key {option}")
+        problems.append(f"it has no key: fab create-key {option}, or fab restore-keys {option}")
     elif machine.livepeer_address and machine.livepeer_address.lower() != expected.lower():
         problems.append(f"livepeer runs as {machine.livepeer_address}, its marker says {expected}: stop it, fab logs")
     return problems + _chain_problems(world, machine)

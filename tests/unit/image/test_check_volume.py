@@ -132,14 +132,14 @@ def test_a_node_without_a_key_yet_is_told_how_to_get_one(address: str | None, tm
     said = refusal(root)
     assert "no Ethereum address yet" in said
     assert "`fab create-key`" in said
-    assert "put a key file back" in said
+    assert "`fab restore-keys`" in said
 
 
 def test_an_empty_keystore_is_refused(tmp_path: Path) -> None:
     root = machine(tmp_path)
     (root / layout.KEYSTORE[1:] / KEY_NAME).unlink()
 
-    assert f"has no key of {ADDRESS} (it has no key at all): put its key file back" in refusal(root)
+    assert f"has no key of {ADDRESS} (it has no key at all): type `fab restore-keys`" in refusal(root)
 
 
 def test_a_missing_keystore_is_refused(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_a_node_that_is_meant_to_be_somebody_gets_no_new_key() -> None:
     sim.node(address="")
     with pytest.raises(Refused) as caught:
         perform(create_key.operation(NODE), sim)
-    assert any(wanted in reason and "put its file back" in reason for reason in caught.value.reasons)
+    assert any(wanted in reason and "fab restore-keys" in reason for reason in caught.value.reasons)
     assert sim.hosts.mutations == []
 
 

@@ -81,7 +81,7 @@ class Machine:
         self.asked: list[str] = []
 
     def run(
-        self, *argv: str, stdin: str = "", sudo: bool = True, ok: Sequence[int] = (0,), timeout: float = 60.0
+        self, *argv: str, stdin: str | bytes = "", sudo: bool = True, ok: Sequence[int] = (0,), timeout: float = 60.0
     ) -> Output:
         unit = next(part.partition("=")[2] for part in argv if part.startswith("--unit="))
         self.asked.append(unit)

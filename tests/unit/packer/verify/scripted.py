@@ -48,7 +48,7 @@ class ScriptedHost:
     asked: list[str] = field(default_factory=list)
 
     def run(
-        self, *argv: str, stdin: str = "", sudo: bool = True, ok: Sequence[int] = (0,), timeout: float = 60.0
+        self, *argv: str, stdin: str | bytes = "", sudo: bool = True, ok: Sequence[int] = (0,), timeout: float = 60.0
     ) -> Output:
         text = argv[-1] if argv[:2] == ("sh", "-c") else " ".join(argv)
         self.asked.append(text)

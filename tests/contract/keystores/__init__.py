@@ -1,0 +1,1 @@
+"""The key stores: one contract over all of them."""

@@ -1,0 +1,1 @@
+"""The key stores: what they say to what AWS says."""
