@@ -184,7 +184,9 @@ class Transfer:
         for data, volume in self._away:
             steps += self._swap(data, volume, tuple(checked))
         then = "then: mount, start, move the Elastic IP, as in every migration"
-        return Plan(self._title("the copies take the place of its volumes"), tuple(steps), (then,))
+        old = " and ".join(volume.id for _, volume in self._away)
+        stay = f"{old} stay, detached, until you are sure of the node: fab migrate --confirm"
+        return Plan(self._title("the copies take the place of its volumes"), tuple(steps), (then, stay))
 
     def _arrive(self, data: DataVolume, volume: Volume, ready: tuple[str, ...]) -> list[Step]:
         copy = self.observed.copies.volume(data)

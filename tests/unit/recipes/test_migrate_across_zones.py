@@ -56,7 +56,9 @@ def test_the_node_goes_on_in_the_other_zone_with_every_record_and_its_address() 
 def test_the_old_volumes_stay_as_they_were_detached_and_retired() -> None:
     sim = world_of_two_zones()
     old = [sim.of(data).id for data in VOLUMES]
-    perform(go(), sim)
+    _, console = perform(go(), sim)
+    (said,) = [note for plan in console.shown for note in plan.notes if "fab migrate --confirm" in note]
+    assert all(volume in said for volume in old), "the operator is told what stays, and until when"
     assert sorted(volume.id for volume in retired(sim)) == sorted(old)
     assert [volume.attachment for volume in retired(sim)] == [None, None]
     assert {volume.tags[tags.REPLACED_BY] for volume in retired(sim)} == {sim.of(data).id for data in VOLUMES}
