@@ -10,26 +10,48 @@ from fabfile.volumes import help_for
 from transcoder import app
 
 
-@app.task(help=help_for("json"))
-def status(_context: Context, env: str = "", node: str = "", json: bool = False) -> None:
+@app.task(
+    help=help_for(
+        "json",
+        watch="look again and again, until Ctrl-C",
+        every="with --watch: seconds between two looks (default: 10)",
+        check="end with 4 when a node is not healthy, or there is none",
+    )
+)
+def status(
+    _context: Context,
+    env: str = "",
+    node: str = "",
+    json: bool = False,
+    watch: bool = False,
+    every: float = 10.0,
+    check: bool = False,
+) -> None:
     """
-    Show every node of the environment, or one: what is up, what is not, and what to type.
+    Show every node of the environment, or one: what is up, what is not, since when, and what to type.
 
     Examples:
         fab status
         fab status --node tc001 --json
+        fab status --check
+        fab status --watch --every 30
     """
-    from transcoder import report
+    from transcoder import report, screen
     from transcoder.recipes import status as recipe
 
     settings = app.settings(env)
-    with app.world(settings) as world:
-        statuses = recipe.observe(world, node)
-        others = recipe.other_machines(world, statuses)
+    with app.watched_world(settings) as world:
+        if watch:
+            screen.refuse_never_ending(every, check=check)
+            screen.watch(lambda: recipe.survey(world, node), world.clock, every, json_output=json)
+            return
+        statuses, others = recipe.survey(world, node)
     if json:
         report.print_json([each.describe() for each in statuses])
     else:
-        report.print_statuses(statuses, others)
+        screen.show(statuses, others)
+    if check:
+        screen.check(statuses)
 
 
 @app.task(help=help_for())

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from tests.simulated.clock import START
 from tests.simulated.disk import Disk, Entry, FileSystem
-from tests.simulated.machine import BLOCK_TIME, GETH_ANSWERS, GETH_PEERS, LIVEPEER_ANSWERS, Machine, Unit
+from tests.simulated.machine import BLOCK_TIME, GETH_ANSWERS, GETH_PEERS, LIVEPEER_ANSWERS, Machine
 from tests.unit.facts.recorded import recorded
 from transcoder import shape
 from transcoder.actions.services import GETH_RPC
@@ -222,21 +222,20 @@ def _shown(machine: Machine, name: str) -> str:
     for data in VOLUMES:
         if name == data.mount_unit:
             state = ("active", "mounted") if data.mount in machine.mounts else ("inactive", "dead")
-            return _block(["Result=success"], name, load, *state, "")
+            return _block(["Result=success"], name, load, *state, "", "")
     unit = machine.unit(name)
     first = [f"MainPID={unit.pid}", f"Result={unit.result}", "NRestarts=0"]
-    return _block(first, name, load, unit.active, unit.sub, _since(unit))
+    since = _time(unit.since) if unit.active == "active" else ""
+    return _block(first, name, load, unit.active, unit.sub, since, _time(unit.since) if unit.since else "")
 
 
-def _block(first: list[str], name: str, load: str, active: str, sub: str, since: str) -> str:
+def _block(first: list[str], name: str, load: str, active: str, sub: str, since: str, changed: str) -> str:
     lines = [*first, f"Id={name}", f"LoadState={load}", f"ActiveState={active}", f"SubState={sub}"]
-    return "\n".join([*lines, f"ActiveEnterTimestamp={since}", ""])
+    return "\n".join([*lines, f"ActiveEnterTimestamp={since}", f"StateChangeTimestamp={changed}", ""])
 
 
-def _since(unit: Unit) -> str:
-    if unit.active != "active":
-        return ""
-    return datetime.fromtimestamp(START + unit.since, UTC).strftime("%a %Y-%m-%d %H:%M:%S UTC")
+def _time(since: float) -> str:
+    return datetime.fromtimestamp(START + since, UTC).strftime("%a %Y-%m-%d %H:%M:%S UTC")
 
 
 def run_curl(machine: Machine, argv: Args, stdin: str | bytes) -> Answer:

@@ -288,6 +288,7 @@ class Machine:
     def _fail(self, data: DataVolume, problem: str) -> None:
         unit = self.unit(data.service.unit)
         unit.active, unit.sub, unit.result, unit.pid = "failed", "failed", "exit-code", 0
+        unit.since = self.clock.monotonic()
         self.journal.setdefault(data.service.unit, []).append(f"check-volume: refused: {problem}")
 
     def _volume_problem(self, data: DataVolume) -> str:
@@ -332,7 +333,7 @@ class Machine:
                 self.cloud.disks[self.mounts.pop(data.mount)].unmount()
 
     def _stop_service(self, data: DataVolume) -> None:
-        self.units[data.service.unit] = Unit()
+        self.units[data.service.unit] = Unit(since=self.clock.monotonic())
         if data is LIVEPEER:
             self.account = ""
             self.watcher.ends(self.instance_id)
