@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from invoke.context import Context
 
 from fabfile.volumes import help_for
@@ -13,9 +11,11 @@ from transcoder import app
 @app.task(
     help=help_for(
         "instance",
-        unit="geth.service, livepeer-transcoder.service or any other (default: both)",
+        node="the node (default: all nodes of the environment)",
+        unit="geth, livepeer or any other unit (default: the services of a node)",
         since="from when on, as journalctl takes it: '10 min ago', '2026-01-31 16:00' (default: 1 hour ago)",
-        lines="how many lines at most",
+        lines="how many lines at most, of each machine",
+        follow="go on with what comes, until Ctrl-C",
     )
 )
 def logs(
@@ -26,20 +26,29 @@ def logs(
     unit: str = "",
     since: str = "1 hour ago",
     lines: str = "200",
+    follow: bool = False,
 ) -> None:
     """
-    Print what the node's services wrote to the journal.
+    Print what the services of all nodes, or of one, wrote to the journal, in the order of time.
 
     Examples:
         fab logs
-        fab logs --unit geth.service --since "10 min ago"
+        fab logs --node tc001 --unit geth --since "10 min ago"
+        fab logs --follow
     """
+    from transcoder import screen
     from transcoder.recipes import logs as recipe
 
     settings = app.settings(env)
-    with app.world(settings) as world:
-        text = recipe.read(world, node or settings.node.default, instance, unit, since, lines)
-    sys.stdout.write(text)
+    request = recipe.Request(node, instance, unit, since, lines)
+    with app.watched_world(settings) as world:
+        chosen = recipe.sources(world, request)
+        teller = screen.JournalTeller(named=len(chosen) > 1, since="" if follow else since)
+        if follow:
+            recipe.follow(world, request, chosen, teller.tell)
+        else:
+            teller.tell(recipe.read(world, request, chosen))
+            teller.check()
 
 
 TASKS = (logs,)

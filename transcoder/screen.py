@@ -1,4 +1,4 @@
-"""`fab status` for people: one screen, be it one node or two hundred; and that screen again and again."""
+"""`fab status` and `fab logs` for people: one screen, be it one node or two hundred, and journals side by side."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from transcoder import layout, report
-from transcoder.errors import Failed, Refused, TranscoderError
+from transcoder.errors import Failed, Refused, TranscoderError, Unreachable
+from transcoder.recipes import logs
 from transcoder.recipes.status import NodeStatus, is_healthy
 from transcoder.world import Clock
 
@@ -156,3 +157,35 @@ def _print_over(console: Console, parts: Sequence[RenderableType]) -> None:
     for part in parts:
         console.print(part)
     sys.stdout.flush()
+
+
+class JournalTeller:
+    """Prints journals on stdout, and what is missing of them on stderr.
+
+    :param named: each line begins with the name of its node.
+    :param since: told where a machine has nothing to tell; empty: that is not told.
+    """
+
+    def __init__(self, *, named: bool, since: str) -> None:
+        self._named, self._since = named, since
+        self._silent: list[str] = []
+
+    def tell(self, pieces: Sequence[logs.Piece]) -> None:
+        """Print what the machines have told."""
+        for line in logs.merged(pieces, named=self._named):
+            sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+        for piece in pieces:
+            if piece.problem:
+                self._silent.append(piece.source.name)
+                sys.stderr.write(f"{piece.source.name}: {piece.problem}\n")
+            elif not piece.lines and self._since:
+                sys.stderr.write(f"{piece.source.name}: nothing since {self._since}\n")
+
+    def check(self) -> None:
+        """Raise an error when a machine did not answer; the others have been told by then.
+
+        :raises Unreachable: naming the nodes.
+        """
+        if self._silent:
+            raise Unreachable(f"no journal of {', '.join(self._silent)}", hint="fab status says what to type")

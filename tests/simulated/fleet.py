@@ -30,7 +30,7 @@ def _add(sim: Simulation, name: str, address: str) -> None:
     zone = sim.settings.aws.availability_zone
     tagged = {**own, tags.NAME: name, tags.ROLE: "node"}
     instance = sim.cloud.launch(LaunchRequest("ami-node", zone, "sg-1", "", f"furniture-{name}", tagged))
-    for data in sim.parts:
+    for data in reversed(sim.parts):
         known = {tags.ADDRESS: address} if data is LIVEPEER else {}
         disk = ours(data, name, address)
         volume = sim.cloud.add_volume(disk, zone, {**own, tags.ROLE: data.role, **known})

@@ -206,7 +206,12 @@ def run_journalctl(machine: Machine, argv: Args) -> Answer:
     units = [argv[i + 1] for i, part in enumerate(argv) if part == "--unit"]
     assert units, "a journal without a unit is everybody's"
     lines = [line for unit in units for line in machine.journal.get(unit, [])]
-    return 0, "".join(f"{line}\n" for line in lines) or "-- No entries --\n"
+    given = argv.index("--after-cursor") + 1 if "--after-cursor" in argv else 0
+    told = lines[int(argv[given]) :] if given else lines
+    if not told and "--quiet" not in argv:
+        told = ["-- No entries --"]
+    cursor = [f"-- cursor: {len(lines)}"] if told and "--show-cursor" in argv else []
+    return 0, "".join(f"{line}\n" for line in [*told, *cursor])
 
 
 def show_units(machine: Machine, argv: Args) -> Answer:

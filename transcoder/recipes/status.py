@@ -96,17 +96,27 @@ def observe(world: World, only: str = "") -> tuple[NodeStatus, ...]:
     EC2 is asked thrice and SSM once for all of them, the machines in parallel. A machine that does not answer costs its
     own timeout and nobody else's.
     """
+    (nodes, volumes), locks = _observe_nodes(world, only), world.cloud.lock_holders()
+    statuses = all_of(lambda node: _status(world, node, locks), nodes)
+    return tuple(warned(status, statuses, volumes) for status in statuses)
+
+
+def observe_nodes(world: World, only: str = "") -> tuple[NodeFacts, ...]:
+    """Return what EC2 knows of every node of the environment, or of ``only`` one, with three calls for all of them."""
+    return _observe_nodes(world, only)[0]
+
+
+def _observe_nodes(world: World, only: str) -> tuple[tuple[NodeFacts, ...], tuple[Volume, ...]]:
     environment = _of(world)
     volumes = world.cloud.volumes(tags=environment)
     instances = world.cloud.instances(tags=environment)
     addresses = world.cloud.addresses(tags=environment)
-    locks = world.cloud.lock_holders()
     parts = shape.data_volumes(world.settings)
     roles = [data.role for data in layout.VOLUMES]  # a root volume has its instance's tags of the launch for ever
     tagged = [dict(v.tags) for v in volumes if v.tags.get(tags.ROLE) in roles]
     tagged += [dict(i.tags) for i in instances] + [dict(a.tags) for a in addresses]
     names = [only] if only else sorted({tag[tags.NODE] for tag in tagged if tags.NODE in tag})
-    nodes = [
+    nodes = tuple(
         NodeFacts(
             name,
             next(iter(current(volumes, layout.LIVEPEER, name)), None),
@@ -118,9 +128,8 @@ def observe(world: World, only: str = "") -> tuple[NodeStatus, ...]:
             strangers=strangers(volumes, parts, name),
         )
         for name in names
-    ]
-    statuses = all_of(lambda node: _status(world, node, locks), nodes)
-    return tuple(warned(status, statuses, volumes) for status in statuses)
+    )
+    return nodes, volumes
 
 
 def warned(status: NodeStatus, statuses: Sequence[NodeStatus], volumes: Sequence[Volume]) -> NodeStatus:
