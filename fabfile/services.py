@@ -51,4 +51,40 @@ def logs(
             teller.check()
 
 
-TASKS = (logs,)
+@app.task(
+    help=help_for(
+        "yes",
+        "dry_run",
+        "json",
+        max_gas_price="gwei that gas may cost (default: 50 on Ethereum, 1 on Arbitrum)",
+    )
+)
+def reward(
+    _context: Context,
+    env: str = "",
+    node: str = "",
+    max_gas_price: float = 0.0,
+    yes: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+) -> None:
+    """
+    Call reward() by hand, once in a round: the node's livepeer signs and sends it.
+
+    Refused before it costs gas: a round that is not initialized or has been rewarded, a trial run that reverts, too
+    little ETH, gas above the ceiling, a transaction that still waits.
+
+    Examples:
+        fab reward --dry-run
+        fab reward --node tc001 --yes
+        fab reward --node tc001 --max-gas-price 0.5
+    """
+    from transcoder.recipes import reward as recipe
+
+    settings = app.settings(env)
+    request = recipe.Request(node or settings.node.default, max_gas_price)
+    with app.world(settings) as world:
+        app.perform(world, recipe.operation(request), yes=yes, dry_run=dry_run, json=json)
+
+
+TASKS = (logs, reward)

@@ -44,7 +44,8 @@ class Command:
     def changes_something(self) -> bool:
         """Whether it is more than a look."""
         name, rest = self.argv[0], self.argv[1:]
-        harmless = name in LOOKS or name in ("curl", "sync", "sha256sum") or is_about_itself(self.argv)
+        harmless = name in LOOKS or name in ("sync", "sha256sum") or is_about_itself(self.argv)
+        harmless = harmless or (name == "curl" and not self.argv[-1].endswith("/reward"))
         harmless = harmless or rest[:1] in (("show",), ("is-system-running",))
         return not harmless and rest[:1] != ("settle",)
 

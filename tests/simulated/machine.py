@@ -45,6 +45,24 @@ class Rounds:
     last_reward: int = 1340
     """The round in which the node called ``reward()`` last."""
     active: bool = True
+    balance: int = 10**18
+    """ETH of the account, in wei."""
+    gas_price: int = 10**8
+    """In wei."""
+    waiting: int = 0
+    """Transactions of the account that are not mined."""
+    paid: list[str] = field(default_factory=list)
+    """What each call of ``reward()`` that cost gas came to."""
+
+    def reward(self) -> str:
+        """Call ``reward()``; return why it reverts, or an empty text. Either costs gas."""
+        problem = "" if self.initialized else "current round is not initialized"
+        problem = problem or ("" if self.active else "caller must be an active transcoder")
+        problem = problem or ("caller has already called reward" if self.last_reward >= self.current else "")
+        if not problem:
+            self.last_reward = self.current
+        self.paid.append(problem)
+        return problem
 
 
 @dataclass
