@@ -54,6 +54,44 @@ def status(
         screen.check(statuses)
 
 
+@app.task(
+    help=help_for(
+        node="the node (default: all nodes of the environment)",
+        output="the file to write (default: a name with the environment and the time, here)",
+        since="journals from when on, as journalctl takes it (default: 1 day ago)",
+        lines="how many lines of a journal at most",
+        json="print what is in it, what is missing and what was masked as JSON on stdout",
+    )
+)
+def bundle(
+    _context: Context,
+    env: str = "",
+    node: str = "",
+    output: str = "",
+    since: str = "1 day ago",
+    lines: str = "2000",
+    json: bool = False,
+) -> None:
+    """
+    Put what somebody needs who is to help into one archive: status, EC2, units, journals, configuration. No secrets.
+
+    Examples:
+        fab bundle
+        fab bundle --node tc001 --since "2 hours ago" --output tc001.tar.gz
+    """
+    from pathlib import Path
+
+    from transcoder import archive, screen
+    from transcoder.recipes import bundle as recipe
+
+    settings = app.settings(env)
+    with app.watched_world(settings) as world:
+        made = recipe.collect(world, recipe.Request(node, since, lines))
+    path = Path(output or f"{made.name}.tar.gz")
+    archive.write_private(path, made.archive())
+    screen.print_bundle(made, path, json_output=json)
+
+
 @app.task(help=help_for())
 def unlock(_context: Context, env: str = "", node: str = "") -> None:
     """
@@ -72,4 +110,4 @@ def unlock(_context: Context, env: str = "", node: str = "") -> None:
     sys.stdout.write(f"node {name} {said}\n")
 
 
-TASKS = (status, unlock)
+TASKS = (status, bundle, unlock)

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -13,7 +14,7 @@ from rich.text import Text
 
 from transcoder import layout, report
 from transcoder.errors import Failed, Refused, TranscoderError, Unreachable
-from transcoder.recipes import logs
+from transcoder.recipes import bundle, logs
 from transcoder.recipes.status import NodeStatus, is_healthy
 from transcoder.world import Clock
 
@@ -189,3 +190,21 @@ class JournalTeller:
         """
         if self._silent:
             raise Unreachable(f"no journal of {', '.join(self._silent)}", hint="fab status says what to type")
+
+
+def print_bundle(made: bundle.Bundle, path: Path, *, json_output: bool) -> None:
+    """Print where a support bundle is, what is missing of it, and how much was masked."""
+    if json_output:
+        data = {
+            "file": str(path),
+            "parts": [part.path for part in made.parts if part.text],
+            "missing": {part.path: part.note for part in made.missing},
+            "never": dict(bundle.NEVER),
+            "masked": dict(made.masked),
+        }
+        report.print_json(data)
+        return
+    sys.stderr.write("".join(f"missing: {part.path}: {part.note}\n" for part in made.missing))
+    masked = sum(count for _, count in made.masked)
+    sys.stdout.write(f"{path}: {sum(bool(part.text) for part in made.parts)} files, {masked} places masked\n")
+    sys.stdout.write("look through it before you give it away: MANIFEST.txt says what is in it\n")

@@ -327,6 +327,7 @@ def _livepeer_bodies(machine: Machine, api: Api) -> dict[str, str]:
     return {
         api.address: machine.account,
         **({api.current_round: str(rounds.current)} if api.round_form == "decimal" else {}),
+        api.status: '{"NodeID": "", "Manifests": {}}',
         api.eth_balance: str(rounds.balance),
         api.contracts: json.dumps({"BondingManager": "0x" + "b" * 40}),
         api.round_initialized: str(rounds.initialized).lower(),

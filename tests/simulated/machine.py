@@ -84,6 +84,8 @@ class Machine:
     units: dict[str, Unit] = field(default_factory=dict)
     journal: dict[str, list[str]] = field(default_factory=dict)
     account: str = ""
+    says: dict[tuple[str, ...], str] = field(default_factory=dict)
+    """What further commands print that only look: what is not in here prints nothing."""
     rounds: Rounds = field(default_factory=Rounds)
     programs: dict[str, str] = field(default_factory=lambda: {"geth": "1.8.27", "livepeer": "0.2.4"})
     """The versions that the image was baked with; none of ours when empty."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -115,8 +116,8 @@ def test_all_reasons_are_told_at_once() -> None:
 
 def test_a_trial_run_that_reverts_is_refused_though_the_record_says_yes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The record is what livepeer believes; the trial is made on the chain's own state."""
-    monkeypatch.setattr(Rounds, "reward", lambda self: "caller must be an active transcoder")
-    with pytest.raises(Refused, match="the call would revert, as a trial run says .*only those get rewards"):
+    monkeypatch.setattr(Rounds, "reward", lambda _self: "caller must be an active transcoder")
+    with pytest.raises(Refused, match=r"the call would revert, as a trial run says .*only those get rewards"):
         call(pending())
 
 
@@ -125,7 +126,7 @@ def test_the_ceiling_can_be_raised_and_lowered() -> None:
     sim.rounds.gas_price = 60 * 10**9
     call(sim, ceiling=80.0)
     assert sim.rounds.paid == [""]
-    with pytest.raises(Refused, match="ceiling is 0.05"):
+    with pytest.raises(Refused, match=r"ceiling is 0\.05"):
         call(pending(), ceiling=0.05)
     with pytest.raises(Refused, match="no price"):
         call(pending(), ceiling=-1.0)
@@ -207,5 +208,5 @@ def test_a_chain_that_answers_errors_is_not_taken_for_a_revert() -> None:
 
 def test_geth_of_2018_tells_a_revert_in_its_own_words() -> None:
     said = "gas required exceeds allowance or always failing transaction"
-    trial = reward_rpc.parse_trial('[{"id": 3, "error": {"code": -32000, "message": "%s"}}]' % said)
+    trial = reward_rpc.parse_trial(json.dumps([{"id": 3, "error": {"code": -32000, "message": said}}]))
     assert trial.reverts == said
