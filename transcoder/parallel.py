@@ -42,7 +42,7 @@ class Within:
         self._ends = clock.monotonic() + seconds
 
     def run(
-        self, *argv: str, stdin: str = "", sudo: bool = True, ok: Sequence[int] = (0,), timeout: float = 60.0
+        self, *argv: str, stdin: str | bytes = "", sudo: bool = True, ok: Sequence[int] = (0,), timeout: float = 60.0
     ) -> Output:
         """Run a command; see `transcoder.world.Host`.
 

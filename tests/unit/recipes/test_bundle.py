@@ -54,7 +54,7 @@ def seeded() -> Simulation:
         if "UTC--" in path:
             entry.data = json.dumps({"crypto": {"ciphertext": CANARIES["keystore"]}}).encode()
     machine.journal[LIVEPEER.service.unit] = [
-        f"dial https://arb.example.org/v2/{CANARIES['rpc']}: 429",
+        f"dial https://arb.example/v2/{CANARIES['rpc']}: 429",
         f"AWS_ACCESS_KEY_ID={CANARIES['aws id']} AWS_SECRET_ACCESS_KEY={CANARIES['aws secret']}",
         "-----BEGIN RSA PRIVATE KEY-----",
         CANARIES["pem"],

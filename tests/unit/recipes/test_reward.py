@@ -147,7 +147,7 @@ def test_without_an_address_of_the_chain_there_is_no_trial_and_the_plan_says_so(
 
 
 def test_the_address_of_a_hosted_chain_is_in_no_argument() -> None:
-    sim = pending(without_geth(livepeer={"eth_url": "https://rpc.example.org/v2/canary"}))
+    sim = pending(without_geth(livepeer={"eth_url": "https://rpc.example/v2/canary"}))
     call(sim)
     assert not [command for command in sim.hosts.commands if "canary" in " ".join(command.argv)]
     assert [command for command in sim.hosts.commands if "canary" in command.stdin]
