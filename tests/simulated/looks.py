@@ -262,6 +262,7 @@ def run_curl(machine: Machine, argv: Args, stdin: str | bytes) -> Answer:
         running = machine.since_start(GETH)
         return (0, _chain(machine, running)) if running >= GETH_ANSWERS else (7, "")
     if argv == reward_rpc.COMMAND:
+        assert isinstance(stdin, str), "a request is text"
         return _trial(machine, stdin)
     api = _api(machine)
     if argv == reward.command(api):

@@ -9,7 +9,7 @@ import pytest
 from transcoder.redact import MASK, Redactor
 from transcoder.secret import Secret
 
-CANARY = "canaryC4n4ry"
+CANARY, USER = "canaryC4n4ry", "ann"
 HEX = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
 AWS_SECRET = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEYaB"
 SECRETS = {
@@ -17,9 +17,9 @@ SECRETS = {
     "pem cut off": f"-----BEGIN OPENSSH PRIVATE KEY-----\n{CANARY}\nmore",
     "rpc path": f"ethUrl https://arb-mainnet.example/v2/{CANARY}",
     "rpc query": f"dial wss://rpc.example:443/?key={CANARY} failed",
-    "rpc user": f"https://user:{CANARY}@rpc.example",
-    "harmless host with a user": f"http://user:{CANARY}@127.0.0.1:8545",
-    "database": f"postgres://user:{CANARY}@db.example.org/x",
+    "rpc user": f"https://{USER}:{CANARY}@rpc.example",
+    "harmless host with a user": f"http://{USER}:{CANARY}@127.0.0.1:8545",
+    "database": f"postgres://{USER}:{CANARY}@db.example.org/x",
     "password equals": f"password={CANARY}",
     "password in json": json.dumps({"password": CANARY}),
     "password in json in json": json.dumps(json.dumps({"password": CANARY})),
