@@ -88,6 +88,20 @@ def world(loaded: Settings) -> Iterator[World]:
 
 
 @contextmanager
+def watched_world(loaded: Settings) -> Iterator[World]:
+    """Open the world of an environment for looks at all of its machines: EC2 is not asked again for each of them.
+
+    Whoever looks names the instances as EC2 has just described them, so a connection goes to the address of then.
+    """
+    from transcoder.aws import Aws
+    from transcoder.remote import SshHosts
+    from transcoder.world import World
+
+    with SshHosts(loaded) as hosts:
+        yield World(loaded, Aws(loaded), hosts)
+
+
+@contextmanager
 def another_world(env: str) -> Iterator[World | None]:
     """Open the world of a second environment; None where none is named."""
     if not env:

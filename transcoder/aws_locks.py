@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 from transcoder.aws_errors import AGAIN, Answered, AnsweredNotReady, LostAnswer
 from transcoder.aws_noun import Noun
@@ -11,6 +13,7 @@ from transcoder.world import Lock
 
 TRIES = 3
 """How often a lock is asked for that comes and goes, and freed when the answer was lost."""
+PAGE = 10
 EXISTS = "ParameterAlreadyExists"
 
 
@@ -79,5 +82,23 @@ class Locks(Noun):
             raise
         return Lock(**json.loads(reply["Parameter"]["Value"]))
 
+    def lock_holders(self) -> Mapping[str, Lock]:
+        """Return who holds which node of the environment: one call for every ten locks that are held, and one for none.
+
+        A page of GetParametersByPath has ten parameters at most (SSM API reference).
+        """
+        request: dict[str, Any] = {"Path": self._name(""), "Recursive": True, "MaxResults": PAGE}
+        found: dict[str, Lock] = {}
+        while True:
+            reply = self._calls.call("ssm", "get_parameters_by_path", **request)
+            for parameter in reply["Parameters"]:
+                *_, node, kind = parameter["Name"].split("/")
+                if kind == "lock":
+                    found[node] = Lock(**json.loads(parameter["Value"]))
+            if not reply.get("NextToken"):
+                return found
+            request["NextToken"] = reply["NextToken"]
+
     def _name(self, node: str) -> str:
-        return f"/transcoder/{self._settings.name}/{node}/lock"
+        """Return the name of a node's lock; without a node what the names of all of them begin with."""
+        return f"/transcoder/{self._settings.name}" + (f"/{node}/lock" if node else "")

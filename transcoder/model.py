@@ -147,7 +147,10 @@ class Mount:
 
 @dataclass(frozen=True)
 class ServiceState:
-    """What systemd says of a unit; ``since`` is its own text, ``main_pid`` 0 when nothing runs."""
+    """What systemd says of a unit; ``main_pid`` 0 when nothing runs.
+
+    ``since`` is when it last became active, ``changed`` since when it is as it is now, both in systemd's own words.
+    """
 
     unit: str
     load: str
@@ -157,6 +160,7 @@ class ServiceState:
     since: str = ""
     result: str = ""
     restarts: int = 0
+    changed: str = ""
 
     @property
     def running(self) -> bool:

@@ -185,21 +185,26 @@ class SshHosts:
     """The machines of one environment, one connection each. Use as a context manager: leaving closes them all.
 
     :param locate: returns an instance as it is now; asked at each connect, since a public address changes with a
-        stop, a start or an Elastic IP. By default the instance as it was first named.
+        stop, a start or an Elastic IP. By default the instance as it was when somebody last asked for its machine.
     """
 
     def __init__(self, settings: Settings, locate: Callable[[Instance], Instance] = lambda instance: instance) -> None:
         self._settings = settings
         self._locate = locate
         self._hosts: dict[str, SshHost] = {}
+        self._named: dict[str, Instance] = {}
+        """Instances as they were when somebody last asked for their machine."""
         self._lock = threading.Lock()
 
     def __call__(self, instance: Instance) -> SshHost:
         """Return the machine of this instance."""
         with self._lock:
+            self._named[instance.id] = instance
             if instance.id not in self._hosts:
                 self._hosts[instance.id] = SshHost(
-                    f"{instance.name} ({instance.id})", lambda: self._connected(instance), self._settings.ssh.user
+                    f"{instance.name} ({instance.id})",
+                    lambda: self._connected(self._named[instance.id]),
+                    self._settings.ssh.user,
                 )
             return self._hosts[instance.id]
 
@@ -214,7 +219,7 @@ class SshHosts:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for host in self._hosts.values():
+        for host in list(self._hosts.values()):
             host.close()
 
     def _connected(self, named: Instance) -> Any:

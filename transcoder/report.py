@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console as RichConsole
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -140,17 +141,25 @@ def _plain(value: Any) -> Any:
 
 def print_statuses(statuses: Sequence[NodeStatus], machines: Sequence[tuple[str, str, str]]) -> None:
     """Print one screen: each node, its parts, and what to type when something is not right."""
-    console = _console(stderr=False)
+    console(stderr=False).print(render_statuses(statuses, machines))
+
+
+def render_statuses(statuses: Sequence[NodeStatus], machines: Sequence[tuple[str, str, str]]) -> Group:
+    """Return nodes in full."""
+    parts: list[Table | Text] = []
     if not statuses:
-        console.print("no node in this environment: invoke launch")
+        parts.append(Text("no node in this environment: invoke launch"))
     for status in statuses:
-        console.print(_status_table(status))
-        for problem in status.problems:
-            console.print(Text(f"  ! {problem}", style="bold red"))
+        parts.append(_status_table(status))
+        parts += [Text(f"  ! {problem}", style="bold red") for problem in status.problems]
         if not status.problems:
-            console.print(Text("  healthy", style="green"))
-    for name, instance_id, what in machines:
-        console.print(Text(f"also here: {name} ({instance_id}): {what}", style="dim"))
+            parts.append(Text("  healthy", style="green"))
+    return Group(*parts, *other_lines(machines))
+
+
+def other_lines(machines: Sequence[tuple[str, str, str]]) -> list[Text]:
+    """Return a line for each machine that carries no node."""
+    return [Text(f"also here: {name} ({instance_id}): {what}", style="dim") for name, instance_id, what in machines]
 
 
 def _status_table(status: NodeStatus) -> Table:
@@ -171,6 +180,7 @@ def _status_table(status: NodeStatus) -> Table:
         table.add_row("chain", f"block {machine.chain.head}, {machine.chain.peers} peers")
     if machine and machine.round:
         state = "initialized" if machine.round.initialized else "not initialized"
+        state += ", reward pending" if machine.round.reward_pending else ""
         table.add_row("round", f"{machine.round.current}, {state}; last reward in {machine.round.last_reward}")
     if machine and machine.marker:
         table.add_row("account", machine.marker.address or "none yet")
@@ -195,7 +205,8 @@ def _service_row(status: NodeStatus, data: layout.DataVolume) -> tuple[str, str]
         return data.service.unit, "?"
     state = seen.service(data.service.unit)
     limit = dict(status.machine.open_files).get(state.unit) if status.machine else None
-    since = f" since {state.since}" if state.since else ""
+    when = state.since if state.running else state.changed
+    since = f" since {when}" if when else ""
     files = f", {limit} open files at most" if limit else ""
     return state.unit, f"{state.active} ({state.sub}){since}{files}"
 

@@ -191,6 +191,10 @@ class SimulatedCloud(Images):
         return self.locks.get(node)
 
     @api
+    def lock_holders(self) -> dict[str, Lock]:
+        return dict(self.locks)
+
+    @api
     def free_lock(self, node: str, lock: Lock | None = None) -> Lock | None:
         holder = self.locks.get(node)
         if holder is None or (lock is not None and holder != lock):

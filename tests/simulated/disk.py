@@ -186,7 +186,7 @@ def ours(data: DataVolume, node: str = "tc001", address: str = "", size_gib: int
     given = address if data is LIVEPEER else ""
     tree = {f"/{MARKER}": Entry(0o644, 0, 0, marker(node, data.role, given)), **directories(data, data.service.id)}
     if given:
-        tree |= key_files(data.service.id)
+        tree |= key_files(data.service.id, given)
     return Disk(size_gib * GIB, ext4(data.label, tree))
 
 
@@ -204,11 +204,12 @@ def directories(data: DataVolume, owner: int) -> dict[str, Entry]:
     return {path: Entry(mode, owner, owner) for path, mode in inside.items()}
 
 
-def key_files(owner: int) -> dict[str, Entry]:
+def key_files(owner: int, address: str = KEY) -> dict[str, Entry]:
     """Return a keystore with one key."""
+    file = KEY_FILE.replace(KEY[2:], address[2:])
     return {
         KEYSTORE: Entry(0o700, owner, owner),
-        f"{KEYSTORE}/{KEY_FILE}": Entry(0o600, owner, owner, key_content(KEY)),
+        f"{KEYSTORE}/{file}": Entry(0o600, owner, owner, key_content(address)),
     }
 
 

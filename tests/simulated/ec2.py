@@ -20,8 +20,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 Tags = Mapping[str, str]
 
 ROOT = "/dev/sda1"
-READS = frozenset({"instances", "volumes", "addresses", "images", "stock_image", "lock_holder", "snapshots", "denial"})
-READS |= {"image_uses"}
+READS = frozenset(
+    {
+        *("instances", "volumes", "addresses", "images", "stock_image", "snapshots"),
+        *("lock_holder", "lock_holders", "denial", "image_uses"),
+    }
+)
 """Calls that change nothing; ``denial`` is EC2's ``DryRun``."""
 HISTORY = 60.0
 """Seconds for which earlier states are kept."""

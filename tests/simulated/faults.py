@@ -101,6 +101,10 @@ class Faults:
     geth_finds_no_peers: bool = False
     rpc_is_away: bool = False
     """The hosted RPC of a node without a geth does not answer."""
+    reward_fails: str = ""
+    """What livepeer says instead of sending the reward; in its log alone up to v0.5.29."""
+    reward_routes_off: bool = False
+    """livepeer serves no route that makes a transaction."""
     chain_behind: float = 0.0
     """Seconds by which geth's head is too old."""
     runs_as: str = ""

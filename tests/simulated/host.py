@@ -15,6 +15,7 @@ from tests.simulated.looks import Answer, Args, entry_at, path_on_disk
 from tests.simulated.machine import Machine
 from transcoder.actions.keys import COPY_DATABASE
 from transcoder.errors import Failed, Unreachable
+from transcoder.facts import chronyc
 from transcoder.guest import HOLD_DIRECTORY
 from transcoder.layout import GETH, KEYSTORE, LIVEPEER
 from transcoder.recipes.create_key import NEW_ACCOUNT
@@ -44,7 +45,9 @@ class Command:
     def changes_something(self) -> bool:
         """Whether it is more than a look."""
         name, rest = self.argv[0], self.argv[1:]
-        harmless = name in LOOKS or name in ("curl", "sync", "sha256sum") or is_about_itself(self.argv)
+        harmless = name in LOOKS or name in ("sync", "sha256sum") or is_about_itself(self.argv)
+        harmless = harmless or is_for_people(self.argv)
+        harmless = harmless or (name == "curl" and not self.argv[-1].endswith("/reward"))
         harmless = harmless or rest[:1] in (("show",), ("is-system-running",))
         return not harmless and rest[:1] != ("settle",)
 
@@ -52,6 +55,19 @@ class Command:
 def is_about_itself(argv: Args) -> bool:
     """Tell whether a program is only asked for its version or its help."""
     return argv[1:] in (("-V",), ("--help",))
+
+
+def is_for_people(argv: Args) -> bool:
+    """Tell whether a command only prints what nobody here reads but a person."""
+    if argv[0] in ("uname", "uptime", "free", "df", "ss") or argv[:2] == ("ls", "-la"):
+        return True
+    if argv[0] == "journalctl":
+        return "--unit" not in argv
+    if argv[0] == "cat":
+        return argv[1].startswith("/etc/") and argv[1] != looks.RELEASE
+    return argv[:2] in (("systemctl", "cat"), ("systemctl", "list-units")) or (
+        argv[0] == "chronyc" and argv != chronyc.COMMAND
+    )
 
 
 class SimulatedHost:
@@ -97,6 +113,8 @@ class SimulatedHost:
             return 0, ""
         if argv[0] == "sha256sum":
             return 0, "".join(f"{looks.sha256(self._machine, path)}  {path}\n" for path in argv[1:])
+        if argv in self._machine.says or is_for_people(argv):
+            return 0, self._machine.says.get(argv, "")
         if argv[0] in LOOKS:
             return LOOKS[argv[0]](self._machine, argv)
         if argv[0] == "curl":

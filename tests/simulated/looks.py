@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
 import json
 from datetime import UTC, datetime
 
 from tests.simulated.clock import START
 from tests.simulated.disk import Disk, Entry, FileSystem
-from tests.simulated.machine import BLOCK_TIME, GETH_ANSWERS, GETH_PEERS, LIVEPEER_ANSWERS, Machine, Unit
+from tests.simulated.machine import BLOCK_TIME, GETH_ANSWERS, GETH_PEERS, LIVEPEER_ANSWERS, Machine
 from tests.unit.facts.recorded import recorded
 from transcoder import shape
+from transcoder.actions import reward
 from transcoder.actions.services import GETH_RPC
 from transcoder.catalog.history import numbers
 from transcoder.catalog.livepeer_api import Api
-from transcoder.facts import blkid, chronyc, findmnt, geth_rpc, keystore, livepeer_api, lsblk, systemctl, wipefs
+from transcoder.facts import (
+    blkid,
+    chronyc,
+    findmnt,
+    geth_rpc,
+    keystore,
+    livepeer_api,
+    lsblk,
+    reward_rpc,
+    systemctl,
+    wipefs,
+)
 from transcoder.guest import HOLD_DIRECTORY, MIB
 from transcoder.layout import GETH, LIVEPEER, VOLUMES
 
@@ -206,7 +219,12 @@ def run_journalctl(machine: Machine, argv: Args) -> Answer:
     units = [argv[i + 1] for i, part in enumerate(argv) if part == "--unit"]
     assert units, "a journal without a unit is everybody's"
     lines = [line for unit in units for line in machine.journal.get(unit, [])]
-    return 0, "".join(f"{line}\n" for line in lines) or "-- No entries --\n"
+    given = argv.index("--after-cursor") + 1 if "--after-cursor" in argv else 0
+    told = lines[int(argv[given]) :] if given else lines
+    if not told and "--quiet" not in argv:
+        told = ["-- No entries --"]
+    cursor = [f"-- cursor: {len(lines)}"] if told and "--show-cursor" in argv else []
+    return 0, "".join(f"{line}\n" for line in [*told, *cursor])
 
 
 def show_units(machine: Machine, argv: Args) -> Answer:
@@ -222,21 +240,20 @@ def _shown(machine: Machine, name: str) -> str:
     for data in VOLUMES:
         if name == data.mount_unit:
             state = ("active", "mounted") if data.mount in machine.mounts else ("inactive", "dead")
-            return _block(["Result=success"], name, load, *state, "")
+            return _block(["Result=success"], name, load, *state, "", "")
     unit = machine.unit(name)
     first = [f"MainPID={unit.pid}", f"Result={unit.result}", "NRestarts=0"]
-    return _block(first, name, load, unit.active, unit.sub, _since(unit))
+    since = _time(unit.since) if unit.active == "active" else ""
+    return _block(first, name, load, unit.active, unit.sub, since, _time(unit.since) if unit.since else "")
 
 
-def _block(first: list[str], name: str, load: str, active: str, sub: str, since: str) -> str:
+def _block(first: list[str], name: str, load: str, active: str, sub: str, since: str, changed: str) -> str:
     lines = [*first, f"Id={name}", f"LoadState={load}", f"ActiveState={active}", f"SubState={sub}"]
-    return "\n".join([*lines, f"ActiveEnterTimestamp={since}", ""])
+    return "\n".join([*lines, f"ActiveEnterTimestamp={since}", f"StateChangeTimestamp={changed}", ""])
 
 
-def _since(unit: Unit) -> str:
-    if unit.active != "active":
-        return ""
-    return datetime.fromtimestamp(START + unit.since, UTC).strftime("%a %Y-%m-%d %H:%M:%S UTC")
+def _time(since: float) -> str:
+    return datetime.fromtimestamp(START + since, UTC).strftime("%a %Y-%m-%d %H:%M:%S UTC")
 
 
 def run_curl(machine: Machine, argv: Args, stdin: str | bytes) -> Answer:
@@ -244,13 +261,49 @@ def run_curl(machine: Machine, argv: Args, stdin: str | bytes) -> Answer:
         assert geth_rpc.BODY in argv
         running = machine.since_start(GETH)
         return (0, _chain(machine, running)) if running >= GETH_ANSWERS else (7, "")
+    if argv == reward_rpc.COMMAND:
+        assert isinstance(stdin, str), "a request is text"
+        return _trial(machine, stdin)
     api = _api(machine)
+    if argv == reward.command(api):
+        return _reward(machine, api)
     path, bodies = argv[-1].removeprefix(api.base), _livepeer_bodies(machine, api)
     assert argv == livepeer_api.command(path, api.base), argv
     assert path in bodies, f"not a question that the library may ask livepeer: {path}"
     if machine.faults.rpc_is_away and path != api.address:
         return 22, ""
     return (0, bodies[path]) if machine.since_start(LIVEPEER) >= LIVEPEER_ANSWERS else (7, "")
+
+
+def _reward(machine: Machine, api: Api) -> Answer:
+    """livepeer calls reward(). Up to v0.5.29 it answers 200 with an empty body, whatever comes of it."""
+    if machine.faults.reward_routes_off:
+        return 0, "404 page not found\n\n404"
+    problem = machine.faults.reward_fails or machine.rounds.reward()
+    if problem:
+        machine.journal.setdefault(LIVEPEER.service.unit, []).append(f"Error calling reward: {problem}")
+    return 0, f"{problem}\n500" if problem and not api.empty_is_failure else "\n200"
+
+
+def _trial(machine: Machine, stdin: str) -> Answer:
+    """A chain tries the call on its own state."""
+    if machine.faults.rpc_is_away:
+        return 7, ""
+    data = next(line for line in stdin.splitlines() if line.startswith("data = "))
+    batch = json.loads(json.loads(data.removeprefix("data = ")))
+    before = copy.deepcopy(machine.rounds)
+    counts = iter((hex(7), hex(7 + machine.rounds.waiting)))
+    answers: list[object] = []
+    for call in batch:
+        result: dict[str, object] = {"result": hex(machine.rounds.gas_price)}
+        if call["method"] == "eth_getTransactionCount":
+            result = {"result": next(counts)}
+        if call["method"] == "eth_estimateGas":
+            problem = before.reward()
+            message = f"execution reverted: {problem}"
+            result = {"error": {"code": 3, "message": message}} if problem else {"result": hex(400_000)}
+        answers.append({"jsonrpc": "2.0", "id": call["id"], **result})
+    return 0, json.dumps(answers)
 
 
 def run_python3(machine: Machine, argv: Args) -> Answer:
@@ -275,6 +328,9 @@ def _livepeer_bodies(machine: Machine, api: Api) -> dict[str, str]:
     return {
         api.address: machine.account,
         **({api.current_round: str(rounds.current)} if api.round_form == "decimal" else {}),
+        api.status: '{"NodeID": "", "Manifests": {}}',
+        api.eth_balance: str(rounds.balance),
+        api.contracts: json.dumps({"BondingManager": "0x" + "b" * 40}),
         api.round_initialized: str(rounds.initialized).lower(),
         where.route: json.dumps({where.key: record, "PriceInfo": "1200"} if where.key else record),
     }

@@ -45,6 +45,24 @@ class Rounds:
     last_reward: int = 1340
     """The round in which the node called ``reward()`` last."""
     active: bool = True
+    balance: int = 10**18
+    """ETH of the account, in wei."""
+    gas_price: int = 10**8
+    """In wei."""
+    waiting: int = 0
+    """Transactions of the account that are not mined."""
+    paid: list[str] = field(default_factory=list)
+    """What each call of ``reward()`` that cost gas came to."""
+
+    def reward(self) -> str:
+        """Call ``reward()``; return why it reverts, or an empty text. Either costs gas."""
+        problem = "" if self.initialized else "current round is not initialized"
+        problem = problem or ("" if self.active else "caller must be an active transcoder")
+        problem = problem or ("caller has already called reward" if self.last_reward >= self.current else "")
+        if not problem:
+            self.last_reward = self.current
+        self.paid.append(problem)
+        return problem
 
 
 @dataclass
@@ -66,6 +84,8 @@ class Machine:
     units: dict[str, Unit] = field(default_factory=dict)
     journal: dict[str, list[str]] = field(default_factory=dict)
     account: str = ""
+    says: dict[tuple[str, ...], str] = field(default_factory=dict)
+    """What further commands print that only look: what is not in here prints nothing."""
     rounds: Rounds = field(default_factory=Rounds)
     programs: dict[str, str] = field(default_factory=lambda: {"geth": "1.8.27", "livepeer": "0.2.4"})
     """The versions that the image was baked with; none of ours when empty."""
@@ -288,6 +308,7 @@ class Machine:
     def _fail(self, data: DataVolume, problem: str) -> None:
         unit = self.unit(data.service.unit)
         unit.active, unit.sub, unit.result, unit.pid = "failed", "failed", "exit-code", 0
+        unit.since = self.clock.monotonic()
         self.journal.setdefault(data.service.unit, []).append(f"check-volume: refused: {problem}")
 
     def _volume_problem(self, data: DataVolume) -> str:
@@ -332,7 +353,7 @@ class Machine:
                 self.cloud.disks[self.mounts.pop(data.mount)].unmount()
 
     def _stop_service(self, data: DataVolume) -> None:
-        self.units[data.service.unit] = Unit()
+        self.units[data.service.unit] = Unit(since=self.clock.monotonic())
         if data is LIVEPEER:
             self.account = ""
             self.watcher.ends(self.instance_id)

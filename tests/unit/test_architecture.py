@@ -16,7 +16,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("tasks", "fabfile"),
     ("packer",),
     ("transcoder.app",),
-    ("transcoder.report_amis",),
+    ("transcoder.report_amis", "transcoder.screen"),
     ("transcoder.report",),
     ("transcoder.recipes", "transcoder.keystores"),
     ("transcoder.operate", "transcoder.actions"),
@@ -25,6 +25,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("transcoder.aws_instances", "transcoder.aws_volumes", "transcoder.aws_snapshots", "transcoder.aws_network"),
     ("transcoder.aws_images", "transcoder.aws_locks", "transcoder.aws_noun", "transcoder.aws_calls"),
     ("transcoder.remote", "transcoder.step", "transcoder.guest", "transcoder.content", "transcoder.batch"),
+    ("transcoder.parallel", "transcoder.archive"),
     ("transcoder.shell",),
     ("transcoder.compatibility",),
     ("transcoder.world", "transcoder.proof"),
@@ -33,7 +34,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("transcoder.settings_image",),
     ("transcoder.settings_programs",),
     ("transcoder.settings_keys",),
-    ("transcoder.catalog",),
+    ("transcoder.catalog", "transcoder.redact"),
     ("transcoder.model", "transcoder.tags", "transcoder.layout", "transcoder.secret", "transcoder.errors"),
 )
 """From the top to the bottom: a module imports from its own level and from those below it."""

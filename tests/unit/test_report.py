@@ -29,6 +29,7 @@ from transcoder.recipes import (
     relocate_confirm,
     restore_keys,
     retire_amis,
+    reward,
     status,
 )
 from transcoder.step import Event, Outcome, Plan, Skip, Step
@@ -103,6 +104,14 @@ def ours_tags(sim: Simulation) -> dict[str, str]:
     return {tags.ENVIRONMENT: sim.settings.name, tags.ROLE: LIVEPEER.role}
 
 
+def rewarded() -> list[Plan]:
+    """The reward of this round."""
+    sim = Simulation()
+    sim.node()
+    sim.rounds.last_reward -= 1
+    return shown(perform(reward.operation(reward.Request(NODE)), sim)[1])
+
+
 def lost() -> list[Plan]:
     """A source that does not answer."""
     sim = Simulation()
@@ -142,7 +151,8 @@ def keys() -> list[Plan]:
 @pytest.fixture(scope="module")
 def plans() -> list[Plan]:
     across = [*across_zones(), *to_another_region()]
-    return [*from_nothing(), *adopted(), *picked_up(), *across, *discarded(), *lost(), *images(), *keys()]
+    own = [*adopted(), *picked_up(), *discarded(), *rewarded(), *lost()]
+    return [*from_nothing(), *own, *across, *images(), *keys()]
 
 
 def every_step_class(parent: type[Step] = Step) -> Iterator[type[Step]]:

@@ -8,6 +8,7 @@ from typing import ClassVar
 from transcoder import guest, layout, shape
 from transcoder.actions.guest import GUEST_POLL, GuestStep, release_command
 from transcoder.actions.volume import VolumeStep, is_mounted
+from transcoder.catalog.livepeer_api import Api
 from transcoder.errors import Failed
 from transcoder.facts import geth_rpc, livepeer_api, release, systemctl
 from transcoder.facts.livepeer_api import RoundState
@@ -209,15 +210,23 @@ def livepeer_address(host: Host, settings: Settings) -> str:
     return _address_in(host.run(*asked, sudo=False, ok=ANY))
 
 
-def livepeer_round(host: Host, settings: Settings) -> RoundState | None:
-    """Ask the machine's livepeer for the round; None where it does not tell, since then nobody can.
+def api_on(host: Host, settings: Settings) -> Api:
+    """Return how the machine's livepeer wants to be asked.
 
-    It asks its chain for that, so an answer also says that its chain answers. How it wants to be asked depends on the
-    version of its image, which may be older than the environment's: a migration is how a node comes to a newer one.
+    That depends on the version of its image, which may be older than the environment's: a migration is how a node comes
+    to a newer one.
     """
     told = host.run(*release.COMMAND, sudo=False, ok=(0, 1))
     runs = release.parse_release(told.stdout).livepeer if told.exit_code == 0 else None
-    api = shape.api_of(runs) if runs else shape.livepeer_api(settings)
+    return shape.api_of(runs) if runs else shape.livepeer_api(settings)
+
+
+def livepeer_round(host: Host, settings: Settings) -> RoundState | None:
+    """Ask the machine's livepeer for the round; None where it does not tell, since then nobody can.
+
+    It asks its chain for that, so an answer also says that its chain answers.
+    """
+    api = api_on(host, settings)
     commands = [Command(asked, ok=ANY) for asked in livepeer_api.round_commands(api)]
     outputs = host.run_all(*commands, sudo=False)
     answers = [output.stdout if output.exit_code == 0 else "" for output in outputs]

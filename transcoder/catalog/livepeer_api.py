@@ -81,6 +81,7 @@ class Api:
     current_round: str = "/currentRound"
     round_initialized: str = "/roundInitialized"
     eth_balance: str = "/ethBalance"
+    contracts: str = "/contractAddresses"
     token_balance: str = "/tokenBalance"  # noqa: S105  a route
     reward: str = "/reward"
     """Spends gas, and answers when the transaction is mined; then look at the record: 200 may have been a failure."""

@@ -100,6 +100,17 @@ def parse_round(api: Api, current: str, initialized: str, record: str) -> RoundS
     )
 
 
+def parse_contracts(body: str) -> dict[str, str]:
+    """Return the protocol's contracts that livepeer works with, by name; none of an empty body.
+
+    :raises Failed: for one of another form.
+    """
+    if not body.strip():
+        return {}
+    table = json_object(TOOL, body)
+    return {name: address for name, address in table.items() if isinstance(address, str) and address}
+
+
 def _own_record(api: Api, body: str) -> dict[str, object]:
     """Return the node's own record, which stands at the top of the answer or below a key."""
     where = api.own_record

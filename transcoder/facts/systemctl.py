@@ -10,7 +10,10 @@ from transcoder.facts.reading import unreadable, whole_number
 from transcoder.model import ServiceState
 
 TOOL = "systemctl"
-PROPERTIES = ("Id", "LoadState", "ActiveState", "SubState", "MainPID", "ActiveEnterTimestamp", "Result", "NRestarts")
+PROPERTIES = (
+    *("Id", "LoadState", "ActiveState", "SubState", "MainPID", "Result", "NRestarts"),
+    *("ActiveEnterTimestamp", "StateChangeTimestamp"),
+)
 
 
 def command(*units: str) -> tuple[str, ...]:
@@ -58,4 +61,5 @@ def _state(properties: dict[str, str]) -> ServiceState:
         since=properties.get("ActiveEnterTimestamp", ""),
         result=properties.get("Result", ""),
         restarts=whole_number(TOOL, f"NRestarts of {unit}", properties.get("NRestarts", 0)),
+        changed=properties.get("StateChangeTimestamp", ""),
     )

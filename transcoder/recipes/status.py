@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -15,16 +14,21 @@ from transcoder.facts.geth_rpc import ChainState
 from transcoder.facts.livepeer_api import RoundState
 from transcoder.guest import Guest
 from transcoder.model import Instance, Marker, ServiceState, Volume
+from transcoder.parallel import Within, all_of
 from transcoder.recipes import one_key
 from transcoder.recipes.node import NodeFacts, current, gone, stranger_reasons, strangers
-from transcoder.world import Host, World
+from transcoder.world import Host, Lock, World
+
+PATIENCE = 90.0
+"""Seconds that one machine may take to say how it is: longer than all that is asked of its programs takes when each of
+them hangs (15 s for geth, 10 s for each of four questions to livepeer), and what a dead machine costs at most."""
 
 
 @dataclass(frozen=True)
 class Machine:
     """What one machine says of itself. ``problem`` tells why it says nothing.
 
-    ``chain`` is what its geth sees of the chain; ``round`` what its livepeer sees of it where there is no geth.
+    ``chain`` is what its geth sees of the chain, ``round`` what its livepeer does.
     """
 
     instance: Instance
@@ -87,8 +91,23 @@ def _volume(volume: Volume | None) -> dict[str, Any] | None:
 
 
 def observe(world: World, only: str = "") -> tuple[NodeStatus, ...]:
-    """Look at every node of the environment, or ``only`` one: EC2 is asked thrice for all, the machines in parallel."""
-    environment = {tags.ENVIRONMENT: world.settings.name}
+    """Look at every node of the environment, or ``only`` one.
+
+    EC2 is asked thrice and SSM once for all of them, the machines in parallel. A machine that does not answer costs its
+    own timeout and nobody else's.
+    """
+    (nodes, volumes), locks = _observe_nodes(world, only), world.cloud.lock_holders()
+    statuses = all_of(lambda node: _status(world, node, locks), nodes)
+    return tuple(warned(status, statuses, volumes) for status in statuses)
+
+
+def observe_nodes(world: World, only: str = "") -> tuple[NodeFacts, ...]:
+    """Return what EC2 knows of every node of the environment, or of ``only`` one, with three calls for all of them."""
+    return _observe_nodes(world, only)[0]
+
+
+def _observe_nodes(world: World, only: str) -> tuple[tuple[NodeFacts, ...], tuple[Volume, ...]]:
+    environment = _of(world)
     volumes = world.cloud.volumes(tags=environment)
     instances = world.cloud.instances(tags=environment)
     addresses = world.cloud.addresses(tags=environment)
@@ -97,7 +116,7 @@ def observe(world: World, only: str = "") -> tuple[NodeStatus, ...]:
     tagged = [dict(v.tags) for v in volumes if v.tags.get(tags.ROLE) in roles]
     tagged += [dict(i.tags) for i in instances] + [dict(a.tags) for a in addresses]
     names = [only] if only else sorted({tag[tags.NODE] for tag in tagged if tags.NODE in tag})
-    nodes = [
+    nodes = tuple(
         NodeFacts(
             name,
             next(iter(current(volumes, layout.LIVEPEER, name)), None),
@@ -109,10 +128,8 @@ def observe(world: World, only: str = "") -> tuple[NodeStatus, ...]:
             strangers=strangers(volumes, parts, name),
         )
         for name in names
-    ]
-    with ThreadPoolExecutor(max_workers=max(1, min(20, len(nodes)))) as pool:
-        statuses = tuple(pool.map(lambda node: _status(world, node), nodes))
-    return tuple(warned(status, statuses, volumes) for status in statuses)
+    )
+    return nodes, volumes
 
 
 def warned(status: NodeStatus, statuses: Sequence[NodeStatus], volumes: Sequence[Volume]) -> NodeStatus:
@@ -128,10 +145,16 @@ def _addresses(status: NodeStatus) -> frozenset[str]:
     return frozenset(address for address in said if address)
 
 
-def _status(world: World, node: NodeFacts) -> NodeStatus:
+def survey(world: World, only: str = "") -> tuple[tuple[NodeStatus, ...], tuple[tuple[str, str, str], ...]]:
+    """Look at the nodes, and at the machines that carry none."""
+    statuses = observe(world, only)
+    return statuses, other_machines(world, statuses)
+
+
+def _status(world: World, node: NodeFacts, locks: Mapping[str, Lock]) -> NodeStatus:
     instance = node.carrier
     machine = look(world, instance) if instance is not None else None
-    holder = world.cloud.lock_holder(node.name)
+    holder = locks.get(node.name)
     lock = f"{holder.what} by {holder.who} on {holder.where} since {holder.when}" if holder else ""
     return NodeStatus(node, machine, lock, tuple(_problems(world, node, machine, lock)))
 
@@ -140,7 +163,7 @@ def look(world: World, instance: Instance) -> Machine:
     """Ask a machine what it runs; what goes wrong becomes its ``problem``."""
     if instance.state != "running":
         return Machine(instance, problem=f"is {instance.state}")
-    host = world.hosts(instance)
+    host = Within(world.hosts(instance), world.clock, PATIENCE)
     try:
         seen = guest.observe(host)
         marker = guest.read_marker(host, layout.LIVEPEER) if seen.mounted(layout.LIVEPEER.mount) else None
@@ -154,7 +177,7 @@ def look(world: World, instance: Instance) -> Machine:
             chain_state(host) if geth_runs else None,
             livepeer_address(host, world.settings) if livepeer_runs else "",
             _open_files(host, seen),
-            round=livepeer_round(host, world.settings) if livepeer_runs and not has_geth else None,
+            round=livepeer_round(host, world.settings) if livepeer_runs else None,
         )
     except TranscoderError as error:
         return Machine(instance, problem=error.message)
@@ -201,8 +224,10 @@ def _problems(world: World, node: NodeFacts, machine: Machine | None, lock: str)
     if not expected:
         problems.append(f"it has no key: fab create-key {option}, or fab restore-keys {option}")
     elif machine.livepeer_address and machine.livepeer_address.lower() != expected.lower():
-        problems.append(f"livepeer runs as {machine.livepeer_address}, its marker says {expected}: stop it, fab logs")
-    return problems + _chain_problems(world, machine)
+        problems.append(
+            f"livepeer runs as {machine.livepeer_address}, its marker says {expected}: stop it, fab logs {option}"
+        )
+    return problems + _chain_problems(world, machine, option)
 
 
 def _unfinished(node: NodeFacts, option: str) -> list[str]:
@@ -244,32 +269,34 @@ def _volume_problems(node: NodeFacts, machine: Machine, seen: Guest, data: layou
     service = seen.service(data.service.unit)
     if not service.running:
         unit = data.service.unit
-        return [f"{unit} is {service.active} ({service.sub}, {service.result}): fab logs --unit {unit}"]
+        since = f" since {service.changed}" if service.changed else ""
+        state = f"{service.active} ({service.sub}, {service.result})"
+        return [f"{unit} is {state}{since}: fab logs --unit {unit} {option}"]
     return []
 
 
-def _chain_problems(world: World, machine: Machine) -> list[str]:
+def _chain_problems(world: World, machine: Machine, option: str) -> list[str]:
     if not shape.has_geth(world.settings):
-        return _hosted_problems(machine)
+        return _hosted_problems(machine, option)
     if machine.guest is None or not machine.guest.service(layout.GETH.service.unit).running:
         return []
     if machine.chain is None:
-        return ["geth does not answer its RPC: fab logs --unit geth.service"]
+        return [f"geth does not answer its RPC: fab logs --unit geth.service {option}"]
     age = world.clock.now() - machine.chain.head_timestamp
     limit = world.settings.geth.head_age_seconds
     problems = [] if machine.chain.peers else ["geth has no peers"]
     return problems + ([f"geth's head is {age:.0f} s old (limit {limit} s)"] if age > limit else [])
 
 
-def _hosted_problems(machine: Machine) -> list[str]:
+def _hosted_problems(machine: Machine, option: str) -> list[str]:
     """Say that livepeer does not reach its chain, which it reads through somebody else's RPC. The address of that may
     hold a key, so it is not told."""
     unit = layout.LIVEPEER.service.unit
     if machine.guest is None or not machine.guest.service(unit).running or machine.round is not None:
         return []
     if not machine.livepeer_address:
-        return [f"livepeer does not answer its API: fab logs --unit {unit}"]
-    return [f"livepeer gets no round from its RPC (eth_url, or ethUrl on its volume): fab logs --unit {unit}"]
+        return [f"livepeer does not answer its API: fab logs --unit {unit} {option}"]
+    return [f"livepeer gets no round from its RPC (eth_url, or ethUrl on its volume): fab logs --unit {unit} {option}"]
 
 
 def is_healthy(statuses: tuple[NodeStatus, ...]) -> bool:
@@ -280,8 +307,12 @@ def is_healthy(statuses: tuple[NodeStatus, ...]) -> bool:
 def other_machines(world: World, statuses: tuple[NodeStatus, ...]) -> tuple[tuple[str, str, str], ...]:
     """Return the instances of the environment that carry no node: (name, id, what they are)."""
     carriers = {status.machine.instance.id for status in statuses if status.machine}
-    instances = world.cloud.instances(tags={tags.ENVIRONMENT: world.settings.name})
-    return tuple((i.name, i.id, _what(i)) for i in instances if i.id not in carriers)
+    seen = statuses[0].node.instances if statuses else world.cloud.instances(tags=_of(world))
+    return tuple((i.name, i.id, _what(i)) for i in seen if i.id not in carriers)
+
+
+def _of(world: World) -> dict[str, str]:
+    return {tags.ENVIRONMENT: world.settings.name}
 
 
 def _what(instance: Instance) -> str:

@@ -250,6 +250,18 @@ def test_a_lock_has_one_holder_and_says_who(world: World) -> None:
     assert world.cloud.lock_holder("tc007") is None
 
 
+def test_all_locks_are_told_at_once_beyond_one_page(world: World) -> None:
+    """SSM gives ten parameters a page."""
+    nodes = [f"tc1{number:02}" for number in range(12)]
+    for node in nodes:
+        assert world.cloud.take_lock(node, LOCK) is None
+    held = world.cloud.lock_holders()
+    for node in nodes:
+        world.cloud.free_lock(node)
+    assert held == dict.fromkeys(nodes, LOCK)
+    assert world.cloud.lock_holders() == {}
+
+
 def test_a_missing_stock_image_is_refused_by_its_name(settings: Settings) -> None:
     image = settings.image.model_copy(
         update={"source_ami": settings.image.source_ami.model_copy(update={"name": "no/such/*"})}

@@ -148,7 +148,9 @@ def test_a_chain_that_does_not_answer_is_told_by_livepeer() -> None:
 def test_logs_are_those_of_livepeer_alone() -> None:
     sim = node()
     sim.machine(NODE).journal["livepeer-transcoder.service"] = ["Called reward for round 7"]
-    assert "round 7" in logs.read(sim.world, NODE, "", "", "1 hour ago", "10")
+    request = logs.Request(NODE)
+    (piece,) = logs.read(sim.world, request, logs.sources(sim.world, request))
+    assert piece.lines == ("Called reward for round 7",)
     assert "geth.service" not in [part for command in sim.hosts.commands for part in command.argv[:5]]
 
 
