@@ -27,9 +27,10 @@ class Wanted(NamedTuple):
     units: List[str]
     livepeer: str
     geth: str
+    without_volume: List[Tuple[str, str]] = []
 
 
-"""What was meant to be baked: users with their numbers, units to be enabled, versions (geth empty: there is none)."""
+"""What was meant to be baked: users with their numbers (those of a volume, those without one), units to be enabled, versions (geth empty: there is none)."""
 
 
 Runner = Callable[[List[str], Dict[str, str]], Result]
