@@ -63,7 +63,7 @@ def _does(told: Mapping[str, str], key: str, value: str) -> bool:
 
 
 def sockets(subject: Subject) -> str:
-    """only ssh listens on the network, and the watch where [watch] says so; livepeer's control port is not open, and its unit keeps it on loopback"""
+    """only ssh (and the watch, if [watch] says so) listens on the network; livepeer's control port stays on loopback"""
     allowed = {("tcp", subject.settings.ssh.port), *DHCP}
     watch = subject.settings.watch
     if not ipaddress.ip_address(watch.address).is_loopback:

@@ -40,7 +40,7 @@ def boot(subject: Subject) -> str:
 
 
 def units(subject: Subject) -> str:
-    """the node's units are enabled and wait for their volumes; watch, firewall, chrony and ssh run, timesyncd does not"""
+    """the node's units are enabled and wait for their volumes; watch, firewall, chrony, ssh run, not timesyncd"""
     wrong = []
     for name in shape.units(subject.settings):
         unit = subject.machine.service(name)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from watch import clock, image, units, volumes
@@ -194,3 +196,28 @@ def test_an_image_that_does_not_say_when_it_was_baked_has_no_age_but_its_reboot_
 
     assert (found["reboot"].level, set(found)) == (OK, {"reboot", ""})
     assert "does not say when" in found[""].message
+
+
+@pytest.mark.parametrize("role", ["geth", "livepeer"])
+def test_a_volume_that_an_operation_moves_is_not_touched(
+    machine: Machine, role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.write(f"/run/transcoder/hold/{machine.config['units'][role]}", "")
+    mount, touched = machine.config["volumes"][role]["mount"], []
+
+    def noting(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(path: object, *rest: Any, **named: Any) -> Any:
+            touched.append(f"{path}/")
+            return real(path, *rest, **named)
+
+        return call
+
+    monkeypatch.setattr("builtins.open", noting(open))
+    monkeypatch.setattr(os, "statvfs", noting(os.statvfs))
+
+    found = machine.look(volumes.look)
+
+    assert touched
+    assert [path for path in touched if f"{mount}/" in path] == []
+    assert "held by an operation" in found[f"mount/{role}"].message
+    assert f"space/{role}" not in found
