@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from packer.programs import gpu_packages
-from transcoder import shape
+from transcoder import layout, shape
 from transcoder.errors import Refused
 from transcoder.settings import Settings
 
@@ -67,15 +67,16 @@ def image_steps(settings: Settings, rootfs_sha256: str, binaries_sha256: str) ->
         raise Refused("ssh.user is root, and the sshd of the image lets no root in", hint=hint)
     volumes = shape.data_volumes(settings)
     users = " ".join(f"{volume.service.user}:{volume.service.id}" for volume in volumes)
+    watch = f"{layout.WATCH.user}:{layout.WATCH.id}"
     mounts = " ".join(volume.mount for volume in volumes)
-    units = " ".join((*shape.units(settings), *SYSTEM_UNITS))
+    units = " ".join(baked_units(settings))
     rootfs, binaries = f"/tmp/transcoder-{ROOTFS}", f"/tmp/transcoder-{BINARIES}"  # noqa: S108  on the build machine
     geth = settings.geth.version.removeprefix("v") if settings.geth.enabled else ""
     versions = {"GETH_VERSION": geth, "LIVEPEER_VERSION": settings.livepeer.version.removeprefix("v")}
     return (
         Script("10-wait-for-apt.sh", "wait for apt", {"APT_BUDGET_SECONDS": str(APT_BUDGET_SECONDS)}),
         Script("20-packages.sh", "install packages", {"PACKAGES": " ".join(package_names(settings))}),
-        Script("30-users.sh", "make the service users", {"USERS": users, "MOUNT_POINTS": mounts}),
+        Script("30-users.sh", "make the service users", {"USERS": f"{users} {watch}", "MOUNT_POINTS": mounts}),
         Upload(ROOTFS, rootfs),
         Script("40-rootfs.sh", "lay files over", {"ROOTFS": rootfs, "ROOTFS_SHA256": rootfs_sha256}),
         Script("42-sshd.sh", "make sshd take its file"),
@@ -87,8 +88,13 @@ def image_steps(settings: Settings, rootfs_sha256: str, binaries_sha256: str) ->
         CarryOut(PACKAGE_LIST, f"/etc/transcoder/{PACKAGE_LIST}"),
         CarryOut(PROGRAM_SUMS, f"/etc/transcoder/{PROGRAM_SUMS}"),
         Script("80-clean.sh", "remove what belongs to one machine"),
-        Script("90-prove.sh", "prove the image", {"USERS": users, "UNITS": units, **versions}),
+        Script("90-prove.sh", "prove the image", {"USERS": users, "WATCH_USER": watch, "UNITS": units, **versions}),
     )
+
+
+def baked_units(settings: Settings) -> tuple[str, ...]:
+    """Return the units of the image: those of the node, of the system, and what watches them."""
+    return (*shape.units(settings), *SYSTEM_UNITS, layout.COUNTS_UNIT, layout.WATCH.unit)
 
 
 def archives_of(settings: Settings) -> Mapping[str, tuple[str, ...]]:

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from packer.programs import template_values
 from packer.secrets import check_secrets
 from packer.tarball import File
+from packer.watch import watch_configuration
 from transcoder import layout, shape
 from transcoder.errors import Refused
 from transcoder.settings import ROOT, Settings
@@ -61,6 +62,8 @@ def context(settings: Settings) -> dict[str, Any]:
         "settings": settings,
         "livepeer": layout.LIVEPEER,
         "geth": layout.GETH,
+        "watch": watch_configuration(settings),
+        "watch_user": layout.WATCH,
         "login_users": sorted({"root", settings.ssh.user}),
         **template_values(settings),
     }
@@ -94,6 +97,11 @@ def toml_value(value: object) -> str:
     return json.dumps(value)
 
 
+def json_text(value: object) -> str:
+    """Return a value as JSON for people."""
+    return json.dumps(value, indent=2)
+
+
 def _environment(templates: Path) -> Environment:
     environment = Environment(  # noqa: S701  unit files and TOML, not HTML: nothing is to be escaped for a browser
         loader=FileSystemLoader(templates),
@@ -105,6 +113,7 @@ def _environment(templates: Path) -> Environment:
     environment.filters["systemd_quoted"] = systemd_quoted
     environment.filters["systemd_word"] = systemd_word
     environment.filters["toml"] = toml_value
+    environment.filters["json"] = json_text
     return environment
 
 

@@ -66,5 +66,9 @@ GETH = DataVolume(
     directories=(Directory("/d2/geth-data", "0755"),),
 )
 VOLUMES = (LIVEPEER, GETH)
+WATCH = Service("transcoder-watch.service", "transcoder-watch", 2103)
+"""What looks at all this. It owns nothing on the volumes."""
+COUNTS_UNIT = "transcoder-counts.service"
+"""What counts for it what only root may see."""
 KEYSTORE = "/d1/livepeer/.lpData/keystore"
 """Where livepeer keeps the node's key: ``<datadir>/keystore`` (go-livepeer 0.2.4)."""

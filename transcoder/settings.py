@@ -17,12 +17,14 @@ from transcoder.errors import BadSettings
 from transcoder.settings_image import Image, Region
 from transcoder.settings_keys import KeySettings
 from transcoder.settings_programs import Downloads, Geth, Gpu, Livepeer, Table
+from transcoder.settings_watch import Watch
 
 ROOT = Path(__file__).resolve().parent.parent
 DIRECTORY = ROOT / "environments"
 DEFAULT = "lab"
 OWN_TABLES = (
-    *("aws", "ssh", "image", "downloads", "geth", "livepeer", "gpu", "instance", "volumes", "node", "keys", "operator"),
+    *("aws", "ssh", "image", "downloads", "geth", "livepeer", "gpu"),
+    *("instance", "volumes", "node", "keys", "operator", "watch"),
 )
 
 VolumeType = Literal["gp2", "gp3", "io1", "io2", "st1", "sc1", "standard"]
@@ -166,6 +168,7 @@ class Settings(Table):
     node: NodeSettings = NodeSettings()
     keys: KeySettings = KeySettings()
     operator: OperatorSettings = OperatorSettings()
+    watch: Watch = Watch()
     extensions: Mapping[str, Any] = Field(default_factory=dict, repr=False)
     """Tables of the file that belong to others, as they stand there."""
 

@@ -10,7 +10,7 @@ from packer.rootfs import render_rootfs
 from packer.verify.check import Subject, Wrong, none_of
 from transcoder import tags
 from transcoder.facts.release import TOOL as RELEASE
-from transcoder.layout import GETH, LIVEPEER, DataVolume
+from transcoder.layout import GETH, LIVEPEER, WATCH, DataVolume, Service
 
 VERSIONS = {"livepeer": tags.LIVEPEER_VERSION, "geth": tags.GETH_VERSION}
 VERSION_COMMANDS = {LIVEPEER: "livepeer -version", GETH: "geth version"}
@@ -58,16 +58,16 @@ def packages(subject: Subject) -> str:
 
 def users(subject: Subject) -> str:
     """the services' users have their fixed numbers, no home and no shell; no account has a password"""
-    wrong = [text for volume in subject.volumes for text in _user(subject, volume)]
+    wanted = [*(volume.service for volume in subject.volumes), WATCH]
+    wrong = [text for service in wanted for text in _user(subject, service)]
     # ! and * lock a password. An empty field is no password at all.
     unlocked = subject.output("awk -F: '$2 !~ /^[!*]/ { print $1 }' /etc/shadow").split()
     wrong += [f"{name} can log in with a password" for name in unlocked]
-    known = ", ".join(f"{v.service.user} {v.service.id}:{v.service.id}" for v in subject.volumes)
+    known = ", ".join(f"{service.user} {service.id}:{service.id}" for service in wanted)
     return none_of(wrong, f"{known}, all passwords locked")
 
 
-def _user(subject: Subject, volume: DataVolume) -> Iterator[str]:
-    wanted = volume.service
+def _user(subject: Subject, wanted: Service) -> Iterator[str]:
     user = subject.machine.user(wanted.user)
     if not user.exists:
         yield f"there is no user {wanted.user}"

@@ -63,8 +63,11 @@ def _does(told: Mapping[str, str], key: str, value: str) -> bool:
 
 
 def sockets(subject: Subject) -> str:
-    """only ssh listens on the network; livepeer's control port is not open, and its unit keeps it on loopback"""
+    """only ssh (and the watch, if [watch] says so) listens on the network; livepeer's control port stays on loopback"""
     allowed = {("tcp", subject.settings.ssh.port), *DHCP}
+    watch = subject.settings.watch
+    if not ipaddress.ip_address(watch.address).is_loopback:
+        allowed.add(("tcp", watch.port))
     found = [socket for socket in subject.machine.socket.get_listening_sockets() if not socket.startswith("unix://")]
     outside = [socket for socket in found if not _on_loopback(socket)]
     wrong = [f"{socket} is open to the network" for socket in outside if _port(socket) not in allowed]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from packer.recipe import baked_units
 from packer.verify.check import Subject, Wrong, none_of
 from transcoder import shape
 from transcoder.actions.guest import clock_is_right
@@ -39,21 +40,26 @@ def boot(subject: Subject) -> str:
 
 
 def units(subject: Subject) -> str:
-    """the node's units are enabled and wait for their volumes; chrony and ssh run, timesyncd does not"""
+    """the node's units are enabled and wait for their volumes; watch, firewall, chrony, ssh run, not timesyncd"""
     wrong = []
     for name in shape.units(subject.settings):
         unit = subject.machine.service(name)
         state = unit.systemd_properties.get("ActiveState")
         if not unit.is_enabled or state != "inactive":
             wrong.append(f"{name} is {'enabled' if unit.is_enabled else 'not enabled'} and {state}")
-    chrony = subject.machine.service("chrony.service")
-    if not (chrony.is_enabled and chrony.is_running):
-        wrong.append("chrony.service is not enabled and running")
+    others = [name for name in baked_units(subject.settings) if name not in shape.units(subject.settings)]
+    for name in (*others, "chrony.service"):
+        unit = subject.machine.service(name)
+        if not (unit.is_enabled and unit.is_running):
+            wrong.append(f"{name} is not enabled and running")
     if not any(subject.machine.service(name).is_running for name in SSH_UNITS):
         wrong.append("no sshd is running")
     if subject.machine.run("systemctl is-active systemd-timesyncd.service").rc == 0:
         wrong.append("systemd-timesyncd.service sets the clock beside chrony")
-    return none_of(wrong, f"{', '.join(shape.units(subject.settings))} enabled, inactive; chrony and ssh running")
+    return none_of(
+        wrong,
+        f"{', '.join(shape.units(subject.settings))} enabled, inactive; {', '.join(others)}, chrony and ssh running",
+    )
 
 
 def mounts(subject: Subject) -> str:
@@ -75,8 +81,8 @@ def _mount(subject: Subject, volume: DataVolume) -> Iterator[str]:
 
 
 def journal(subject: Subject) -> str:
-    """the journal has no error of the node's units, of chrony or of sshd since the boot"""
-    names = (*shape.units(subject.settings), "chrony.service", "ssh.service")
+    """the journal has no error of the image's units, of chrony or of sshd since the boot"""
+    names = (*baked_units(subject.settings), "chrony.service", "ssh.service")
     command = "journalctl --boot --quiet --no-pager --output=cat --priority=err" + " --unit=%s" * len(names)
     lines = subject.output(command, *names).splitlines()
     return none_of(lines[:5], f"nothing of {len(names)} units")

@@ -32,9 +32,9 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("transcoder.shape",),
     ("transcoder.settings", "transcoder.facts", "transcoder.aws_shapes", "transcoder.aws_errors"),
     ("transcoder.settings_image",),
-    ("transcoder.settings_programs",),
+    ("transcoder.settings_programs", "transcoder.settings_watch"),
     ("transcoder.settings_keys",),
-    ("transcoder.catalog", "transcoder.redact"),
+    ("transcoder.catalog", "transcoder.checks", "transcoder.redact"),
     ("transcoder.model", "transcoder.tags", "transcoder.layout", "transcoder.secret", "transcoder.errors"),
 )
 """From the top to the bottom: a module imports from its own level and from those below it."""

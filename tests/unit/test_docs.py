@@ -17,7 +17,7 @@ import fabfile
 import tasks
 from transcoder.settings import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs/runbooks").glob("*.md"))]
 ERRORS = ROOT / "docs" / "errors.md"
 FAMILIES = {"TranscoderError", "Refused", "BadSettings", "Failed", "Unreachable"}
 

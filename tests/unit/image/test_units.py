@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from packer.recipe import SYSTEM_UNITS
+from packer.recipe import SYSTEM_UNITS, baked_units
 from packer.rootfs import render_rootfs
 from packer.tarball import File
 from tests.unit.image.rendered import DATA, parse_unit, rendered, text_of
@@ -16,6 +16,9 @@ from transcoder.settings import load, names
 
 DIRECTORY = "etc/systemd/system"
 UNITS = shape.units(load("bionic-2018"))
+"""The units of the volumes."""
+WATCHING = ("transcoder-counts.service", "transcoder-watch.service")
+ALL_UNITS = baked_units(load("bionic-2018"))
 GOLDEN = Path(__file__).parent / "golden" / "geth-1.8.27-livepeer-0.2.4"
 
 
@@ -60,7 +63,7 @@ def test_a_start_limit_in_the_wrong_section_would_be_caught() -> None:
     assert unknown_directives("[Service]\nStartLimitIntervalSec=0\n") == ["Service.StartLimitIntervalSec"]
 
 
-def baked_units(files: dict[str, File]) -> set[str]:
+def baked_files(files: dict[str, File]) -> set[str]:
     """Return the units of the image that are its own, without those of the vendor's that it changes."""
     paths = [path.removeprefix(f"{DIRECTORY}/") for path in files if path.startswith(f"{DIRECTORY}/")]
     return {path for path in paths if "/" not in path}
@@ -68,7 +71,7 @@ def baked_units(files: dict[str, File]) -> set[str]:
 
 def test_all_units_that_are_enabled_are_baked_and_no_other(tmp_path: Path) -> None:
     assert {"d1.mount", "d2.mount", "geth.service", "livepeer-transcoder.service"} == set(UNITS)
-    assert baked_units(rendered(tmp_path)) == {*UNITS, *SYSTEM_UNITS}
+    assert baked_files(rendered(tmp_path)) == {*UNITS, *SYSTEM_UNITS, *WATCHING} == set(ALL_UNITS)
 
 
 @pytest.mark.parametrize("volume", layout.VOLUMES, ids=lambda volume: volume.role)
@@ -140,10 +143,11 @@ def test_livepeer_without_a_chain_waits_for_no_geth(tmp_path: Path) -> None:
 
 def test_an_image_without_geth_has_no_unit_of_it_and_waits_for_none(tmp_path: Path) -> None:
     files = render_rootfs(arbitrum_settings(tmp_path))
-    units = baked_units(files) - set(SYSTEM_UNITS)
+    units = baked_files(files)
     livepeer = text_of(files, f"{DIRECTORY}/livepeer-transcoder.service")
 
-    assert units == {"d1.mount", "livepeer-transcoder.service"} == set(shape.units(arbitrum_settings(tmp_path)))
+    assert units == {"d1.mount", "livepeer-transcoder.service", *SYSTEM_UNITS, *WATCHING}
+    assert units == set(baked_units(arbitrum_settings(tmp_path)))
     assert "etc/geth/geth.toml" not in files
     assert "geth" not in livepeer
 
@@ -188,6 +192,24 @@ def test_the_devices_of_a_gpu_can_be_seen_and_those_of_none_cannot(tmp_path: Pat
         )
         found = [value for _, name, value in parse_unit(text) if name == "PrivateDevices"]
         assert found == wanted
+
+
+def test_the_watch_owns_nothing_and_the_one_that_may_read_has_no_network(tmp_path: Path) -> None:
+    watch, counts = (values(tmp_path, unit) for unit in ("transcoder-watch.service", "transcoder-counts.service"))
+
+    assert watch["Service", "User"] == [layout.WATCH.user]
+    assert watch["Service", "CapabilityBoundingSet"] == [""]
+    assert (watch["Service", "Type"], watch["Service", "WatchdogSec"]) == (["notify"], ["120"])
+    assert counts["Service", "CapabilityBoundingSet"] == ["CAP_DAC_READ_SEARCH"]
+    assert (counts["Service", "PrivateNetwork"], counts["Service", "RestrictAddressFamilies"]) == (["yes"], ["AF_UNIX"])
+
+
+@pytest.mark.parametrize("unit", WATCHING)
+def test_what_watches_pins_no_volume(unit: str, tmp_path: Path) -> None:
+    found = values(tmp_path, unit)
+
+    assert not [name for name in ("ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths") if ("Service", name) in found]
+    assert not {"BindsTo", "Requires", "RequiresMountsFor"} & {name for _, name in found}
 
 
 def command_of(unit: str) -> list[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.unit.image.proof.machines import CHECKS, Change, clean, proof
+from tests.unit.image.proof.machines import CHECKS, WANTED, Change, clean, proof
 from tests.unit.image.rendered import SCRIPTS
 
 PLANTS: dict[str, tuple[str, Change, str]] = {
@@ -306,11 +307,11 @@ def test_a_check_that_breaks_is_a_finding_and_the_others_run(tmp_path: Path) -> 
     baked = clean(tmp_path)
     baked.put("etc/ssh/ssh_host_rsa_key", "x")
 
-    def broken(*_: object) -> None:
+    def broken(*_: object) -> Iterator[str]:
         raise RuntimeError("out of order")
 
     checks = (proof.Check("broken", broken), proof.CHECKS[0])
-    found = dict(proof.prove(baked.machine, None, checks))
+    found = dict(proof.prove(baked.machine, WANTED, checks))
 
     assert found["broken"] == ["the check itself broke: RuntimeError('out of order')"]
     assert found["no host key"] == ["/etc/ssh/ssh_host_rsa_key: a host key"]
@@ -320,7 +321,7 @@ def test_what_belongs_to_one_machine_is_looked_for_first(tmp_path: Path) -> None
     assert list(CHECKS)[:4] == ["no host key", "machine id empty", "no authorized key", "no state of cloud-init"]
 
 
-WITHOUT_GETH = proof.Wanted([("livepeer", "2101")], ["d1.mount"], "0.2.4", "")
+WITHOUT_GETH = WANTED._replace(users=[("livepeer", "2101")], units=["d1.mount"], geth="")
 
 
 def test_an_image_without_geth_is_not_asked_for_one(tmp_path: Path) -> None:

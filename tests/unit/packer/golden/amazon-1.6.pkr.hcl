@@ -104,7 +104,7 @@ build {
     script          = "${path.root}/provision/30-users.sh"
     execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     environment_vars = [
-      "USERS=livepeer:2101 geth:2102",
+      "USERS=livepeer:2101 geth:2102 transcoder-watch:2103",
       "MOUNT_POINTS=/d1 /d2",
     ]
   }
@@ -146,7 +146,7 @@ build {
     script          = "${path.root}/provision/60-enable.sh"
     execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     environment_vars = [
-      "UNITS=d1.mount livepeer-transcoder.service d2.mount geth.service transcoder-firewall.service",
+      "UNITS=d1.mount livepeer-transcoder.service d2.mount geth.service transcoder-firewall.service transcoder-counts.service transcoder-watch.service",
     ]
   }
 
@@ -180,7 +180,8 @@ build {
     execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     environment_vars = [
       "USERS=livepeer:2101 geth:2102",
-      "UNITS=d1.mount livepeer-transcoder.service d2.mount geth.service transcoder-firewall.service",
+      "WATCH_USER=transcoder-watch:2103",
+      "UNITS=d1.mount livepeer-transcoder.service d2.mount geth.service transcoder-firewall.service transcoder-counts.service transcoder-watch.service",
       "GETH_VERSION=1.8.27",
       "LIVEPEER_VERSION=0.2.4",
     ]

@@ -101,7 +101,7 @@ build {
     script          = "${path.root}/provision/30-users.sh"
     execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     environment_vars = [
-      "USERS=livepeer:2101",
+      "USERS=livepeer:2101 transcoder-watch:2103",
       "MOUNT_POINTS=/d1",
     ]
   }
@@ -143,7 +143,7 @@ build {
     script          = "${path.root}/provision/60-enable.sh"
     execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     environment_vars = [
-      "UNITS=d1.mount livepeer-transcoder.service transcoder-firewall.service",
+      "UNITS=d1.mount livepeer-transcoder.service transcoder-firewall.service transcoder-counts.service transcoder-watch.service",
     ]
   }
 
@@ -177,7 +177,8 @@ build {
     execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     environment_vars = [
       "USERS=livepeer:2101",
-      "UNITS=d1.mount livepeer-transcoder.service transcoder-firewall.service",
+      "WATCH_USER=transcoder-watch:2103",
+      "UNITS=d1.mount livepeer-transcoder.service transcoder-firewall.service transcoder-counts.service transcoder-watch.service",
       "GETH_VERSION=",
       "LIVEPEER_VERSION=0.9.1",
     ]

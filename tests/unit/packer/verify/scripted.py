@@ -34,7 +34,7 @@ UBUNTU = {
     r"^cat /etc/os-release$": 'ID=ubuntu\nVERSION_ID="18.04"\nVERSION_CODENAME=bionic\n',
     r"^command -v": "/bin/it\n",
     r"^test -d /run/systemd/system": "",
-    r"^id (livepeer|geth)$": "it\n",
+    r"^id (livepeer|geth|transcoder-watch)$": "it\n",
 }
 Answers = Mapping[str, str | tuple[int, str]]
 

@@ -25,6 +25,7 @@ NO_GETH = {"enabled": False}
 PASSWD = {
     r"^id -u livepeer|^id -g livepeer": "2101\n",
     r"^id -u geth|^id -g geth": "2102\n",
+    r"^id -u transcoder-watch|^id -g transcoder-watch": "2103\n",
     r"^getent passwd": "x:x:1:1:x:/nonexistent:/usr/sbin/nologin\n",
     r"^awk -F: .*shadow": "",
 }
@@ -59,7 +60,7 @@ def test_an_image_without_geth_is_looked_at_without_geth() -> None:
     machine = subject({**answers, **PASSWD}, image=replace(IMAGE, tags=own), **tables)
     assert contents.release(machine).endswith("geth none")
     assert contents.programs(machine) == "livepeer 0.2.4"
-    assert contents.users(machine).startswith("livepeer 2101:2101, all")
+    assert contents.users(machine).startswith("livepeer 2101:2101, transcoder-watch 2103:2103, all")
     assert not [command for command in machine.host.asked if "geth" in command]  # type: ignore[attr-defined]
 
 
@@ -91,7 +92,7 @@ def test_packages_that_are_missing_are_named_all() -> None:
     ids=["number", "password"],
 )
 def test_users_that_are_not_as_they_should_be_are_named(change: dict[str, str], said: str) -> None:
-    assert "geth 2102:2102" in contents.users(subject(PASSWD))
+    assert "geth 2102:2102, transcoder-watch 2103:2103" in contents.users(subject(PASSWD))
     with pytest.raises(Wrong) as caught:
         contents.users(subject(PASSWD | change))
     assert said in str(caught.value)
@@ -135,11 +136,12 @@ UNITS: Answers = {
     [
         ({"systemctl show geth": "ActiveState=failed\n"}, "geth.service is enabled and failed"),
         ({"is-enabled d2.mount": (1, "disabled\n")}, "d2.mount is not enabled and inactive"),
+        ({"is-active transcoder-watch": (3, "inactive\n")}, "transcoder-watch.service is not enabled and running"),
         ({"is-active chrony": (3, "inactive\n")}, "chrony.service is not enabled and running"),
         ({"is-active ssh": (3, "inactive\n")}, "no sshd is running"),
         ({"is-active systemd-timesyncd": "active\n"}, "sets the clock beside chrony"),
     ],
-    ids=["failed", "disabled", "chrony", "ssh", "timesyncd"],
+    ids=["failed", "disabled", "watch", "chrony", "ssh", "timesyncd"],
 )
 def test_units_in_another_state_are_named(change: dict[str, str | tuple[int, str]], said: str) -> None:
     assert "geth.service enabled, inactive" in running.units(subject(UNITS))
@@ -303,7 +305,7 @@ def test_a_clock_that_follows_another_server_is_named() -> None:
 
 
 def test_an_error_in_the_journal_is_told() -> None:
-    assert running.journal(subject({"journalctl": ""})) == "nothing of 6 units"
+    assert running.journal(subject({"journalctl": ""})) == "nothing of 9 units"
     with pytest.raises(Wrong, match="chronyd: Fatal error"):
         running.journal(subject({"journalctl": "chronyd: Fatal error\n"}))
 

@@ -61,7 +61,7 @@ def ssh_server(machine: Machine, _: Wanted) -> "Iterator[str]":
             return
         effective = parse_sshd(machine.run("sshd", "-T", "-h", place + "/key").output)
     for line in lines:
-        name, _, value = line.partition(" ")
+        name, value = line.partition(" ")[::2]
         key = name.lower()
         found = effective.get(key, effective.get(SSHD_ALIASES.get(key, key), "nothing"))
         if found.lower() != value.strip().lower():

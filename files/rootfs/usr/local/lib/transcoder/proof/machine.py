@@ -27,9 +27,11 @@ class Wanted(NamedTuple):
     units: List[str]
     livepeer: str
     geth: str
+    without_volume: Tuple[Tuple[str, str], ...] = ()
 
 
-"""What was meant to be baked: users with their numbers, units to be enabled, versions (geth empty: there is none)."""
+"""What was meant to be baked: users of a volume with their numbers, units to be enabled, versions (geth empty: there is
+none), and users that have no volume."""
 
 
 Runner = Callable[[List[str], Dict[str, str]], Result]

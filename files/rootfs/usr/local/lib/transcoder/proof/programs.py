@@ -13,7 +13,7 @@ REFUSAL = "check-volume: refused: nothing is mounted on "
 
 def users(machine: Machine, wanted: Wanted) -> "Iterator[str]":
     """The numbers are what the files of a volume know."""
-    for name, number in wanted.users:
+    for name, number in [*wanted.users, *wanted.without_volume]:
         entry = machine.run("getent", "passwd", name).output.split(":")
         if entry[:1] != [name] or entry[2:4] != [number, number] or entry[5:] != ["/nonexistent", "/usr/sbin/nologin"]:
             told = ":".join(entry) or "nobody"

@@ -35,7 +35,7 @@ def _kinds_in(machine: Machine, path: str) -> "Iterator[str]":
 def passwords(machine: Machine, _: Wanted) -> "Iterator[str]":
     """Look for users who can log in with a password, or without any."""
     for line in machine.lines("/etc/shadow"):
-        name, _, rest = line.partition(":")
+        name, rest = line.partition(":")[::2]
         word = rest.partition(":")[0]
         if not word.startswith(("!", "*")):
             yield "/etc/shadow: {} has {}".format(name, "a password" if word else "an empty password")

@@ -50,7 +50,7 @@ def kernel_settings(machine: Machine, _: Wanted) -> "Iterator[str]":
     if not machine.lines(SYSCTL):
         yield "{}: not there, or empty".format(SYSCTL)
     for line in machine.lines(SYSCTL):
-        name, _, value = (part.strip() for part in line.partition("="))
+        name, value = (part.strip() for part in line.partition("=")[::2])
         path = "/proc/sys/" + name.replace(".", "/")
         if machine.exists(path) and machine.read(path).split() != value.split():
             yield "{}: is {}, {} says {}".format(name, machine.read(path).strip(), SYSCTL, value)

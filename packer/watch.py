@@ -1,0 +1,110 @@
+"""What the watch of a node is told: /etc/transcoder/watch.json, a function of the environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from packer.programs import choice_of
+from transcoder import layout, shape
+from transcoder.catalog.choice import Choice
+from transcoder.catalog.history import at
+from transcoder.catalog.livepeer import LAYOUTS, NETWORKS, PORTS
+from transcoder.catalog.livepeer_api import api
+from transcoder.catalog.protocol import CONTRACT_KEYS, DEFAULT_ROUND_SECONDS, EVENTS, KINDS, PROTOCOLS
+from transcoder.checks import patience
+from transcoder.settings import Settings
+
+LOCAL_RPC = "http://127.0.0.1:8545"
+TLS_SINCE, SERVICE_URI_SINCE, TICKETS_SINCE = (0, 3, 0), (0, 4, 0), (0, 5, 9)
+"""go-livepeer: the work port speaks TLS; the own record has ServiceURI; the database has ticketQueue."""
+
+
+def watch_configuration(settings: Settings) -> dict[str, Any]:
+    """Return the configuration of the watch, as JSON has it. There is no secret in it."""
+    choice, own = choice_of(settings), settings.watch
+    volumes = shape.data_volumes(settings)
+    rpc = _rpc(settings, choice)
+    return {
+        "identity": {
+            "environment": settings.name,
+            "livepeer": settings.livepeer.version,
+            "geth": settings.geth.version if settings.geth.enabled else "",
+            "network": settings.livepeer.network,
+        },
+        "listen": {"address": own.address, "port": own.port},
+        "interval_seconds": own.interval_seconds,
+        "answer_seconds": own.answer_seconds,
+        "rpc_interval_seconds": own.rpc_interval_seconds,
+        "runbooks": own.runbooks,
+        "checks": patience(own.after_seconds),
+        "thresholds": {**own.thresholds, **_derived(settings)},
+        "marker": layout.MARKER,
+        "units": {volume.role: volume.service.unit for volume in volumes} | {"chrony": "chrony.service"},
+        "volumes": {volume.role: {"mount": volume.mount, "label": volume.label} for volume in volumes},
+        "geth": {"url": LOCAL_RPC} if settings.geth.enabled else None,
+        "rpc": rpc,
+        "protocol": _protocol(settings),
+        "livepeer": _livepeer(choice),
+    }
+
+
+def _rpc(settings: Settings, choice: Choice) -> str:
+    """Return where the contracts are asked; empty where the watch knows no endpoint of livepeer's chain."""
+    if settings.livepeer.network not in PROTOCOLS:
+        return ""
+    if settings.watch.rpc_url:
+        return settings.watch.rpc_url
+    if choice.uses_local_geth:
+        return LOCAL_RPC
+    return choice.livepeer.eth_url if choice.livepeer.eth_url.startswith(("http://", "https://")) else ""
+
+
+def _derived(settings: Settings) -> dict[str, float]:
+    """Return the thresholds that other tables of the environment have."""
+    protocol = PROTOCOLS.get(settings.livepeer.network)
+    peers = settings.watch.min_peers or (1 if settings.geth.sync_mode == "light" else 3)
+    return {
+        "min_peers": peers,
+        "head_age_seconds": settings.geth.head_age_seconds,
+        "round_seconds": protocol.round_seconds if protocol else DEFAULT_ROUND_SECONDS,
+    }
+
+
+def _protocol(settings: Settings) -> dict[str, Any] | None:
+    found = PROTOCOLS.get(settings.livepeer.network)
+    if found is None:
+        return None
+    return {
+        "controller": found.controller,
+        "contracts": CONTRACT_KEYS,
+        "events": {f"0x{EVENTS[signature]}": kind for signature, kind in KINDS.items()},
+        "new_round": f"0x{EVENTS['NewRound(uint256,bytes32)']}",
+        "active_by_round": found.active_by_round,
+        "round_blocks": found.round_blocks,
+        "blocks_per_block": found.blocks_per_block,
+        "log_blocks": settings.watch.log_blocks,
+    }
+
+
+def _livepeer(choice: Choice) -> dict[str, Any]:
+    version = choice.livepeer.version
+    known = api(version)
+    data = layout.KEYSTORE.removesuffix("/keystore")
+    return {
+        "base": known.base,
+        "status": known.status,
+        "address": known.address,
+        "own_record": known.own_record.route,
+        "own_record_key": known.own_record.key,
+        "current_round": known.current_round,
+        "round_form": known.round_form,
+        "round_initialized": known.round_initialized,
+        "eth_balance": known.eth_balance,
+        "metrics": known.metrics,
+        "on_chain": NETWORKS[choice.livepeer.network].layer > 0,
+        "work_port": at(PORTS, version).work,
+        "work_tls": version >= TLS_SINCE,
+        "service_uri": version >= SERVICE_URI_SINCE,
+        "service_address": choice.livepeer.service_address,
+        "tickets": f"{data}/{at(LAYOUTS, version).database}" if version >= TICKETS_SINCE else "",
+    }
