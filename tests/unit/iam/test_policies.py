@@ -17,7 +17,7 @@ from transcoder.settings import ROOT, Settings
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", ResourceWarning)  # it leaves its own files open
-    import parliament
+    import parliament  # type: ignore[import-untyped]
 
 EXCEPTIONS: dict[str, str] = json.loads((iam.DIRECTORY / "exceptions.json").read_text(encoding="utf-8"))
 SETTINGS = settings_module.load("lab")
