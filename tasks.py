@@ -425,7 +425,28 @@ def catalog(_context: Context, json: bool = False) -> None:
     show.show(as_json=json)
 
 
-namespace = Collection(amis, bake_ami, catalog, keys, launch, retire_amis, terminate, verify_ami)
+@app.task(
+    help={
+        "policy": "operator, bake or instance (default: all three, by name)",
+        "env": ENV,
+        "account": "the AWS account, twelve digits (default: *)",
+        "json": JSON,
+    },
+)
+def iam(_context: Context, policy: str = "", env: str = "", account: str = "", json: bool = False) -> None:
+    """
+    Print the IAM policy of who operates, who bakes, or the machine itself.
+
+    Examples:
+        invoke iam
+        invoke iam --policy operator --account 123456789012 --json
+    """
+    from transcoder import iam as policies
+
+    policies.show(policy, app.settings(env), account, as_json=json)
+
+
+namespace = Collection(amis, bake_ami, catalog, iam, keys, launch, retire_amis, terminate, verify_ami)
 lab = Collection("lab")
 for _task, _name in (
     (lab_up, "up"),

@@ -17,7 +17,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("packer",),
     ("transcoder.app",),
     ("transcoder.report_amis", "transcoder.screen"),
-    ("transcoder.report",),
+    ("transcoder.report", "transcoder.iam"),
     ("transcoder.recipes", "transcoder.keystores"),
     ("transcoder.operate", "transcoder.actions"),
     ("transcoder.journal",),
