@@ -175,3 +175,14 @@ def test_a_secret_that_an_environment_would_render_is_refused(tmp_path: Path) ->
 def test_no_environment_that_ships_has_a_secret(name: str) -> None:
     assert FILES.is_dir()
     assert render_rootfs(load(name))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"-----BEGIN PRIVATE KEY-----\nMIIBVAIBADAN\n-----END PRIVATE KEY-----\n",
+        b'{"crypto": {"ciphertext": "aa55", "kdf": "scrypt"}, "version": 3}',
+    ],
+)
+def test_also_a_short_one_is_found(content: bytes) -> None:
+    assert len(patterns.kinds(content)) == 1

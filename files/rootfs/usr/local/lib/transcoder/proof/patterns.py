@@ -11,6 +11,7 @@ _EDGE = rb"(?<![A-Za-z0-9/+])"
 PATTERNS = (
     # The header alone stands in programs and manuals; a key has a body.
     ("a private key (PEM)", re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----[\sA-Za-z0-9+/=:,.()-]{64}")),
+    ("a private key (PEM)", re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----\s*\n[A-Za-z0-9+/=]{8,}\s*\n")),
     ("a private key (PuTTY)", re.compile(rb"PuTTY-User-Key-File-[0-9]+: ")),
     ("an age identity", re.compile(rb"AGE-SECRET-KEY-1[0-9A-Z]{50}")),
     ("an AWS access key id", re.compile(_EDGE + rb"(AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9/+=])")),
@@ -21,7 +22,7 @@ PATTERNS = (
     ("an AWS session token", re.compile(rb"(?i)session_?token[\"']?\s*[=:]\s*[\"']?[A-Za-z0-9/+=]{100}")),
     ("a Vault token", re.compile(_EDGE + rb"hvs\.[A-Za-z0-9_-]{24}")),
 )
-_CIPHERTEXT = re.compile(rb"\"ciphertext\"\s*:\s*\"(0x)?[0-9a-fA-F]{32}")
+_CIPHERTEXT = re.compile(rb"\"ciphertext\"\s*:\s*\"(0x)?[0-9a-fA-F]{2}")
 _DERIVATION = re.compile(rb"\"kdf(params)?\"\s*:")
 _RAW_KEY = re.compile(rb"\s*(0x)?[0-9a-fA-F]{64}\s*")
 
@@ -30,7 +31,7 @@ def kinds(content: bytes) -> "List[str]":
     """Return what kinds of secrets a text holds."""
     if content.startswith(PROGRAM):
         return []
-    found = [kind for kind, pattern in PATTERNS if pattern.search(content)]
+    found = list(dict.fromkeys(kind for kind, pattern in PATTERNS if pattern.search(content)))
     if _CIPHERTEXT.search(content) and _DERIVATION.search(content):
         found.append("an Ethereum key (keystore JSON)")
     if _RAW_KEY.fullmatch(content):
