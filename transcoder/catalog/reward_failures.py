@@ -39,7 +39,7 @@ FAILURES = (
         ("nonce too low",),
         "another transaction took the number of this one: something else signs with the key, or geth counts wrongly "
         "(#471, #2718)",
-        "see that no second node runs with this key, then: fab restart, and again",
+        "see that no second node runs with this key, then: fab detach, fab attach, and again",
     ),
     Failure(
         ("replacement transaction underpriced", "already known"),

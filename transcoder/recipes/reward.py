@@ -189,7 +189,8 @@ def _chain(observed: Observed) -> Iterator[str]:
         return
     age, limit = observed.now - observed.chain.head_timestamp, observed.settings.geth.head_age_seconds
     if age > limit:
-        yield f"geth's head is {age:.0f} s old (limit {limit} s), so what is known of the round is old: fab restart"
+        late = f"geth's head is {age:.0f} s old (limit {limit} s)"
+        yield f"{late}, so what is known of the round is old: fab logs --unit geth"
 
 
 def _money(observed: Observed) -> Iterator[str]:
