@@ -230,12 +230,13 @@ def test_what_a_broken_off_run_left_is_found_by_its_tags_and_deleted(account: Ac
 
 
 def test_an_image_that_loses_its_tags_meanwhile_is_not_touched(account: Account) -> None:
-    old, _ = account.image(1), account.image(2)
+    for number in (1, 2):
+        account.image(number)
     account.settle()
     world = account.world
     plan = retire_amis.operation(1).plan(world)
     (step,) = [each for each in plan.pending if isinstance(each, DeregisterImage)]
-    account.ec2.delete_tags(Resources=[old], Tags=[{"Key": tags.DIGEST}])
+    account.ec2.delete_tags(Resources=[step.image.id], Tags=[{"Key": tags.DIGEST}])
     with pytest.raises(Failed, match="no longer the tags"):
         step_run(plan, world, Console().watch)
     assert account.ec2.describe_images(ImageIds=[step.image.id])["Images"]
