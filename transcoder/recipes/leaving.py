@@ -142,25 +142,33 @@ def quiet(observed: Observed, data: DataVolume, ready: tuple[str, ...]) -> list[
     state, budget = seen.service(unit), stop_budget(observed.settings, data)
     stopped = skip_if(state.active in ("inactive", "failed") and state.main_pid == 0)
     return [
-        StopUnit(lane=data.role, instance=source, unit=unit, budget=budget, skip=stopped, after=ready),
+        StopUnit(
+            lane=data.role,
+            instance=source,
+            unit=unit,
+            budget=budget,
+            skip=stopped,
+            after=(*ready, *_turn(observed, data, source, StopUnit.verb)),
+        ),
         Unmount(
             lane=data.role,
             instance=source,
             data=data,
             skip=skip_if(not seen.mounted(data.mount)),
-            after=_turn(observed, data, source),
+            after=_turn(observed, data, source, Unmount.verb),
         ),
     ]
 
 
-def _turn(observed: Observed, data: DataVolume, source: Instance) -> tuple[str, ...]:
-    """Return what must have ended before a volume is unmounted.
+def _turn(observed: Observed, data: DataVolume, source: Instance, verb: str) -> tuple[str, ...]:
+    """Return which step of geth's lane must have ended before livepeer's lane takes the same one.
 
-    geth's lane is the longer one, since it has to be in sync at the target: a source with few processors does its
-    work first.
+    geth may take minutes to stop, and the downtime begins with the stop of livepeer: it serves until geth has ended.
+    geth's lane is the longer one, too, since it has to be in sync at the target: a source with few processors
+    unmounts its volume first.
     """
     geth_leaves = is_at(observed.node.volume(GETH), source)
-    return (f"{GETH.role}/{Unmount.verb}",) if data is LIVEPEER and geth_leaves else ()
+    return (f"{GETH.role}/{verb}",) if data is LIVEPEER and geth_leaves else ()
 
 
 def last_at_source(lane: list[Step]) -> str:
