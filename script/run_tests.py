@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 from xml.etree import ElementTree
 
 BIN = Path(sys.executable).parent
@@ -39,12 +42,28 @@ class Row:
 def main(arguments: Sequence[str]) -> int:
     """Run what the command line names and return the exit code: 0 when nothing failed."""
     layers, pytest_options = parse(arguments)
-    rows = [] if layers else [run_checks()]
-    rows += [run_layer(layer, pytest_options) for layer in layers or LAYERS]
+    rows = [run_layer(layer, pytest_options) for layer in layers] if layers else run_everything(pytest_options)
     say(table(rows))
     failed = sum(row.failed for row in rows)
     say(f"{sum(row.passed for row in rows)} passed, {failed} failed")
     return 1 if failed else 0
+
+
+def run_everything(options: Sequence[str]) -> list[Row]:
+    """Run the checks and all layers: unit beside contract, which waits for machines much of the time.
+
+    The unit tests leave the processors to it. Their output comes when both have ended.
+    """
+    checks = run_checks()
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as kept:
+        say("== unit, beside contract; its output follows")
+        unit = Running("unit", options, ("nice", "-n", "10"), kept)
+        contract = run_layer("contract", options)
+        row = unit.wait()
+        say("== unit")
+        kept.seek(0)
+        shutil.copyfileobj(kept, sys.stdout)
+    return [checks, row, contract, run_layer("rehearsal", options)]
 
 
 def parse(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -74,12 +93,27 @@ def run_checks() -> Row:
 def run_layer(layer: str, options: Sequence[str]) -> Row:
     """Run one layer and count its tests from pytest's own report."""
     say(f"== {layer}")
-    report = REPORTS / f"{layer}.xml"
-    report.parent.mkdir(parents=True, exist_ok=True)
-    report.unlink(missing_ok=True)
-    start = time.monotonic()
-    exit_code = subprocess.run(layer_command(layer, report, options), check=False).returncode
-    return count(layer, report, exit_code, time.monotonic() - start, selected=bool(options))
+    return Running(layer, options).wait()
+
+
+class Running:
+    """One layer's tests, which have begun. ``output`` takes what they print."""
+
+    def __init__(
+        self, layer: str, options: Sequence[str], before: Sequence[str] = (), output: IO[str] | None = None
+    ) -> None:
+        self._layer, self._selected, self._start = layer, bool(options), time.monotonic()
+        self._report = REPORTS / f"{layer}.xml"
+        self._report.parent.mkdir(parents=True, exist_ok=True)
+        self._report.unlink(missing_ok=True)
+        command = (*before, *layer_command(layer, self._report, options))
+        self._process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT if output else None)
+
+    def wait(self) -> Row:
+        """Return the layer's row when it has ended."""
+        exit_code = self._process.wait()
+        seconds = time.monotonic() - self._start
+        return count(self._layer, self._report, exit_code, seconds, selected=self._selected)
 
 
 def layer_command(layer: str, report: Path, options: Sequence[str]) -> tuple[str, ...]:
