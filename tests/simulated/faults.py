@@ -119,6 +119,8 @@ class Faults:
     """chronyd follows nobody."""
     full: set[str] = field(default_factory=set)
     """Mount points of disks on which no write succeeds."""
+    in_use: dict[str, int] = field(default_factory=dict)
+    """By mount point: how many attempts to unmount it fail, because somebody is looking into it."""
     lacks: set[str] = field(default_factory=set)
     """Programs that its image does not have."""
     geth_stop_takes: float = 0.0

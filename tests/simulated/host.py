@@ -137,6 +137,8 @@ class SimulatedHost:
             problem = self._machine.start(argv[2])
             return (1, f"Job for {argv[2]} failed: {problem}\n") if problem else (0, "")
         assert verb == "stop", argv
+        if problem := self._machine.busy(argv[2]):
+            return 1, problem
         self._machine.stop(argv[2])
         return 0, ""
 

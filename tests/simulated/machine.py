@@ -352,6 +352,14 @@ class Machine:
             if name == data.mount_unit and data.mount in self.mounts:
                 self.cloud.disks[self.mounts.pop(data.mount)].unmount()
 
+    def busy(self, name: str) -> str:
+        """Return what systemctl says of a mount that somebody is looking into: its stop fails, and it stays mounted."""
+        for data in self.parts:
+            if name == data.mount_unit and self.faults.in_use.get(data.mount, 0):
+                self.faults.in_use[data.mount] -= 1
+                return f"Job for {name} failed.\n"
+        return ""
+
     def _stop_service(self, data: DataVolume) -> None:
         self.units[data.service.unit] = Unit(since=self.clock.monotonic())
         if data is LIVEPEER:

@@ -22,6 +22,8 @@ DEVICE_BUDGET = 120.0
 DEVICE_POLL = 0.05
 SYNC_BUDGET = 720.0
 """Seconds to write back what the page cache holds, and to unmount."""
+BUSY_BUDGET = 10.0
+"""Seconds for somebody who looks into a mounted volume, as the node's watch does now and then, to look away again."""
 FSCK_BUDGET = 3600.0
 FSCK_REPAIRED, FSCK_LEFT = 1, 4
 """e2fsck's exit code 1: errors were corrected; 0: clean. From 4 on the file system must not be mounted."""
@@ -271,14 +273,22 @@ class Unmount(GuestStep):
         return not is_mounted(self.host(world), self.data)
 
     def do(self, world: World) -> None:
+        try:
+            world.wait(self.title, lambda: self._unmounted(world), BUSY_BUDGET)
+        except Failed as error:
+            who = f"on {self.instance.name}, `sudo fuser -vm {self.data.mount}` says who"
+            raise Failed(
+                f"{error.message}: somebody has it open", hint=f"{who}; then the same command again"
+            ) from error
+
+    def _unmounted(self, world: World) -> bool:
         *_, mounts = self.host(world).run_all(
             Command(("sync", "--file-system", self.data.mount)),
-            Command(("systemctl", "stop", self.data.mount_unit)),
+            Command(("systemctl", "stop", self.data.mount_unit), ok=(0, 1)),
             guest.LIST_MOUNTS,
             timeout=SYNC_BUDGET,
         )
-        if any(mount.target == self.data.mount for mount in guest.read_mounts(mounts)):
-            raise Failed(f"{self.title}: stopped, but it is still mounted", hint="fab status")
+        return all(mount.target != self.data.mount for mount in guest.read_mounts(mounts))
 
     def verify(self, world: World) -> None:
         """What is mounted was looked at right after the stop, in the same exchange."""

@@ -42,6 +42,27 @@ def test_nothing_is_detached_while_it_is_mounted() -> None:
         assert ends == sorted(ends)
 
 
+def test_somebody_who_looks_into_a_volume_for_a_moment_does_not_stop_the_unmount() -> None:
+    sim = Simulation()
+    sim.node()
+    sim.machine(NODE).faults.in_use = {LIVEPEER.mount: 3}
+    perform(off(), sim)
+    assert sim.of(LIVEPEER).state == "available"
+
+
+def test_a_volume_that_stays_in_use_stays_attached_and_the_way_to_find_out_is_told() -> None:
+    sim = Simulation()
+    sim.node()
+    sim.machine(NODE).faults.in_use = {LIVEPEER.mount: 1000}
+    with pytest.raises(Failed, match="somebody has it open") as caught:
+        perform(off(), sim)
+    assert "fuser -vm /d1" in caught.value.hint
+    assert sim.of(LIVEPEER).state == "in-use"
+    sim.machine(NODE).faults.in_use = {}
+    perform(off(), sim)
+    assert sim.of(LIVEPEER).state == "available"
+
+
 def test_the_plan_that_is_printed_has_the_release_that_is_run() -> None:
     sim = Simulation()
     sim.node()
