@@ -446,7 +446,125 @@ def iam(_context: Context, policy: str = "", env: str = "", account: str = "", j
     policies.show(policy, app.settings(env), account, as_json=json)
 
 
-namespace = Collection(amis, bake_ami, catalog, iam, keys, launch, retire_amis, terminate, verify_ami)
+@app.task(
+    help={
+        "env": ENV,
+        "node": "only this node (default: all nodes of the environment)",
+        "parallel": "how many nodes at the same time (default: 1)",
+        "keep-going": "go on with the other nodes when one has failed",
+        "max-age": "leave a service alone that was started within so many hours (default: 0, none is)",
+        "wait-sessions": "seconds that a livepeer's sessions may take to end before they are cut (default: 600)",
+        "ignore-round": "restart also a node whose reward of this round is still to be called",
+        "quiet": "print nothing unless a node was not restarted that should have been: for cron",
+        "log": "append every line to this file, whatever is printed",
+        "dry-run": DRY_RUN,
+        "json": JSON,
+    }
+)
+def nightly_restart(
+    _context: Context,
+    env: str = "",
+    node: str = "",
+    parallel: int = 1,
+    keep_going: bool = False,
+    max_age: float = 0.0,
+    wait_sessions: float = 600.0,
+    ignore_round: bool = False,
+    quiet: bool = False,
+    log: str = "",
+    dry_run: bool = False,
+    json: bool = False,
+) -> None:
+    """
+    Restart every node as `fab restart` does, one after the other. Asks nothing; ends at the first node that fails.
+
+    Two never run at once. Exit code: that of the worst node (3 refused, 4 failed, 5 silent), 0 when all are well.
+
+    Examples:
+        invoke nightly-restart --dry-run
+        invoke nightly-restart --quiet --max-age 20
+        invoke nightly-restart --parallel 5 --keep-going --json
+    """
+    from transcoder import alone, report_restarts
+    from transcoder.recipes import nightly, restart
+    from transcoder.settings import state_directory
+
+    settings = app.settings(env, quiet=quiet)
+    each = restart.Request("", "all", ignore_round, wait_sessions, max_age * 3600)
+    request = nightly.Request(parallel, keep_going, dry_run, node, each)
+    lock = state_directory() / f"nightly-restart-{settings.name}.lock"
+    with alone.alone(lock, f"a nightly restart of {settings.name}"), app.watched_world(settings) as world:
+        kept = report_restarts.Log(log)
+        rows = nightly.run(world, request, report_restarts.teller(kept, quiet=quiet))
+        report_restarts.keep(rows, settings.name, kept)
+    report_restarts.print_rows(rows, settings.name, quiet=quiet, as_json=json)
+    app.end(nightly.exit_code(rows))
+
+
+@app.task(
+    help={
+        "env": ENV,
+        "at": "from which minute of the day on, HH:MM in UTC (default: 03:00)",
+        "within": "minutes from then; the one that it is, is thrown once (default: 60)",
+        "max-age": "hours: leave a service alone that was started within them (default: 12)",
+        "dry-run": DRY_RUN,
+        "json": JSON,
+    }
+)
+def cron_install(
+    _context: Context,
+    env: str = "",
+    at: str = "03:00",
+    within: int = 60,
+    max_age: float = 12.0,
+    dry_run: bool = False,
+    json: bool = False,
+) -> None:
+    """
+    Have cron restart the environment's nodes every night: one entry in your crontab, however often this is typed.
+
+    Examples:
+        invoke cron.install --dry-run
+        invoke cron.install --env arbitrum --at 02:30 --within 90
+    """
+    from transcoder import report_restarts
+    from transcoder.recipes import cron
+
+    shown = cron.install(app.settings(env), at, within, max_age, dry_run=dry_run)
+    report_restarts.print_cron(shown, as_json=json)
+
+
+@app.task(help={"env": ENV, "json": JSON})
+def cron_show(_context: Context, env: str = "", json: bool = False) -> None:
+    """
+    Print the environment's entry in your crontab, when it runs next, and how the last run ended.
+
+    Examples:
+        invoke cron.show
+        invoke cron.show --env arbitrum --json
+    """
+    from transcoder import report_restarts
+    from transcoder.recipes import cron
+
+    report_restarts.print_cron(cron.show(app.settings(env)), as_json=json)
+
+
+@app.task(help={"env": ENV, "dry-run": DRY_RUN, "json": JSON})
+def cron_remove(_context: Context, env: str = "", dry_run: bool = False, json: bool = False) -> None:
+    """
+    Take the environment's entry out of your crontab. Other lines stay as they are.
+
+    Examples:
+        invoke cron.remove --dry-run
+        invoke cron.remove --env arbitrum
+    """
+    from transcoder import report_restarts
+    from transcoder.recipes import cron
+
+    report_restarts.print_cron(cron.remove(app.settings(env), dry_run=dry_run), as_json=json)
+
+
+namespace = Collection(amis, bake_ami, catalog, iam, keys, launch, nightly_restart, retire_amis, terminate, verify_ami)
 lab = Collection("lab")
 for _task, _name in (
     (lab_up, "up"),
@@ -459,3 +577,7 @@ for _task, _name in (
 ):
     lab.add_task(_task, name=_name)
 namespace.add_collection(lab)
+cron = Collection("cron")
+for _task, _name in ((cron_install, "install"), (cron_show, "show"), (cron_remove, "remove")):
+    cron.add_task(_task, name=_name)
+namespace.add_collection(cron)

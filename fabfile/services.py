@@ -87,4 +87,48 @@ def reward(
         app.perform(world, recipe.operation(request), yes=yes, dry_run=dry_run, json=json)
 
 
-TASKS = (logs, reward)
+@app.task(
+    positional=["what"],
+    help=help_for(
+        "yes",
+        "dry_run",
+        "json",
+        what="geth, livepeer or all (default: all)",
+        ignore_round="restart although the reward of this round is still to be called",
+        wait_sessions="seconds that livepeer's sessions may take to end before they are cut (default: 600)",
+        max_age="leave a service alone that was started within so many hours (default: 0, none is)",
+    ),
+)
+def restart(
+    _context: Context,
+    what: str = "all",
+    env: str = "",
+    node: str = "",
+    ignore_round: bool = False,
+    wait_sessions: float = 600.0,
+    max_age: float = 0.0,
+    yes: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+) -> None:
+    """
+    Restart geth, wait until it is in sync, then restart livepeer and wait until it is healthy.
+
+    geth has all the time it needs to stop. When it does not get in sync, livepeer is left as it is (exit code 4).
+
+    Examples:
+        fab restart --dry-run
+        fab restart geth --node tc001
+        fab restart livepeer --yes
+        fab restart all --max-age 20
+    """
+    from transcoder.recipes import restart as recipe
+
+    settings = app.settings(env)
+    name = node or settings.node.default
+    request = recipe.Request(name, what, ignore_round, wait_sessions, max_age * 3600)
+    with app.world(settings) as world:
+        app.perform(world, recipe.operation(request), yes=yes, dry_run=dry_run, json=json)
+
+
+TASKS = (logs, reward, restart)

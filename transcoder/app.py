@@ -60,12 +60,20 @@ def _translating(body: Callable[..., R]) -> Callable[..., R]:
     return run
 
 
-def settings(env: str) -> Settings:
-    """Load the environment and say on stderr which one it is."""
+def end(code: int) -> None:
+    """End the program with an exit code when it is not 0: what is wrong has been printed."""
+    if code:
+        raise Exit(code=code)
+
+
+def settings(env: str, *, quiet: bool = False) -> Settings:
+    """Load the environment and say on stderr which one it is, unless nobody wants to know."""
     from transcoder.settings import load
 
     loaded = load(env)
     where = loaded.aws.endpoint_url or f"AWS {loaded.aws.region}"
+    if quiet:
+        return loaded
     sys.stderr.write(f"environment {loaded.name}: {loaded.description} ({where})\n")
     return loaded
 

@@ -217,6 +217,11 @@ def child_environment(**extra: str) -> dict[str, str]:
     return {**os.environ, **extra}
 
 
+def state_directory() -> Path:
+    """Return where this user's programs keep what is to outlive them, by the XDG base directory specification."""
+    return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "transcoder"
+
+
 def load(name_or_path: str = "") -> Settings:
     """Read an environment.
 

@@ -99,6 +99,10 @@ class Faults:
     """No power, and EC2 goes on saying ``running``. Set back, it boots."""
     without_our_units: bool = False
     geth_finds_no_peers: bool = False
+    geth_stalls_at: float = 0.0
+    """Seconds of simulated time at which geth stopped to follow the chain, in silence; a start of it cures that."""
+    sessions: int = 0
+    """Streams that livepeer serves."""
     rpc_is_away: bool = False
     """The hosted RPC of a node without a geth does not answer."""
     reward_fails: str = ""

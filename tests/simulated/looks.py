@@ -328,7 +328,8 @@ def _livepeer_bodies(machine: Machine, api: Api) -> dict[str, str]:
     return {
         api.address: machine.account,
         **({api.current_round: str(rounds.current)} if api.round_form == "decimal" else {}),
-        api.status: '{"NodeID": "", "Manifests": {}}',
+        api.status: json.dumps({"NodeID": "", "Manifests": {str(n): {} for n in range(machine.faults.sessions)}}),
+        **({api.metrics: f"livepeer_current_sessions_total {machine.faults.sessions}\n"} if api.metrics else {}),
         api.eth_balance: str(rounds.balance),
         api.contracts: json.dumps({"BondingManager": "0x" + "b" * 40}),
         api.round_initialized: str(rounds.initialized).lower(),
@@ -338,7 +339,8 @@ def _livepeer_bodies(machine: Machine, api: Api) -> dict[str, str]:
 
 def _chain(machine: Machine, running: float) -> str:
     peers = 0 if running < GETH_PEERS or machine.faults.geth_finds_no_peers else 3
-    head = int((machine.clock.monotonic() - machine.faults.chain_behind) / BLOCK_TIME) + 1000
+    seen = machine.faults.geth_stalls_at or machine.clock.monotonic()
+    head = int((seen - machine.faults.chain_behind) / BLOCK_TIME) + 1000
     seconds = int(START + (head - 1000) * BLOCK_TIME)
     block = {"difficulty": "0x2", "number": hex(head), "timestamp": hex(seconds), "transactions": [], "uncles": []}
     results: tuple[object, ...] = (hex(peers), block, False, "0x539")

@@ -291,6 +291,8 @@ class Machine:
             return "not yet: the chain does not answer"
         unit.active, unit.sub, unit.result = "active", "running", "success"
         unit.pid, unit.since = next(self._pids), self.clock.monotonic()
+        if data is GETH:
+            self.faults.geth_stalls_at = 0.0
         if data is LIVEPEER:
             self.account, disk = self.faults.runs_as or self.address(), self.mounted_disk(data)
             self.watcher.starts(self.account, self.instance_id, len(disk.records()) if disk else 0)

@@ -16,7 +16,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("tasks", "fabfile"),
     ("packer",),
     ("transcoder.app",),
-    ("transcoder.report_amis", "transcoder.screen"),
+    ("transcoder.report_amis", "transcoder.report_restarts", "transcoder.screen"),
     ("transcoder.report", "transcoder.iam"),
     ("transcoder.recipes", "transcoder.keystores"),
     ("transcoder.operate", "transcoder.actions"),
@@ -35,6 +35,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("transcoder.settings_programs", "transcoder.settings_watch"),
     ("transcoder.settings_keys",),
     ("transcoder.catalog", "transcoder.checks", "transcoder.redact"),
+    ("transcoder.alone", "transcoder.crontab"),
     ("transcoder.model", "transcoder.tags", "transcoder.layout", "transcoder.secret", "transcoder.errors"),
 )
 """From the top to the bottom: a module imports from its own level and from those below it."""

@@ -27,6 +27,7 @@ from transcoder.recipes import (
     publish,
     relocate,
     relocate_confirm,
+    restart,
     restore_keys,
     retire_amis,
     reward,
@@ -148,10 +149,17 @@ def keys() -> list[Plan]:
     return [*plans, operate.preview(rotation(), backed_up().world, Console()).plan]
 
 
+def restarted() -> list[Plan]:
+    """A node whose services are restarted."""
+    sim = Simulation()
+    sim.node()
+    return [operate.preview(restart.operation(restart.Request(NODE)), sim.world, Console()).plan]
+
+
 @pytest.fixture(scope="module")
 def plans() -> list[Plan]:
     across = [*across_zones(), *to_another_region()]
-    own = [*adopted(), *picked_up(), *discarded(), *rewarded(), *lost()]
+    own = [*adopted(), *picked_up(), *discarded(), *rewarded(), *restarted(), *lost()]
     return [*from_nothing(), *own, *across, *images(), *keys()]
 
 

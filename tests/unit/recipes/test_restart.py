@@ -1,0 +1,215 @@
+"""Restarts: geth, in sync, livepeer, healthy; and nothing is stopped that would not come back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.simulated.cut import Cut, ProcessDied
+from tests.simulated.world import NODE, Console, Simulation, perform, without_geth
+from transcoder import operate
+from transcoder.errors import Failed, Refused
+from transcoder.facts import livepeer_sessions
+from transcoder.layout import GETH, LIVEPEER
+from transcoder.recipes import restart
+from transcoder.shape import api_of
+from transcoder.world import Lock
+
+GETH_UNIT, LIVEPEER_UNIT = GETH.service.unit, LIVEPEER.service.unit
+
+
+def node(sim: Simulation | None = None) -> Simulation:
+    """A world with a node that serves."""
+    made = sim or Simulation()
+    made.node()
+    return made
+
+
+def again(sim: Simulation, **options: object) -> Console:
+    """Restart the node, and return what the operator saw."""
+    return perform(restart.operation(restart.Request(NODE, **options)), sim)[1]  # type: ignore[arg-type] # options
+
+
+def pids(sim: Simulation) -> dict[str, int]:
+    return {unit: sim.machine(NODE).unit(unit).pid for unit in (GETH_UNIT, LIVEPEER_UNIT)}
+
+
+def ended(console: Console) -> list[str]:
+    return [event.step.key for event in console.events if event.outcome is not None]
+
+
+def test_livepeer_is_stopped_when_geth_is_in_sync_again() -> None:
+    sim = node()
+    before = pids(sim)
+    console = again(sim)
+    assert ended(console) == [
+        *("geth/stop", "geth/start", "geth/in-sync"),
+        *("livepeer/idle", "livepeer/stop", "livepeer/start", "livepeer/healthy"),
+    ]
+    assert all(pids(sim)[unit] not in (0, before[unit]) for unit in before)
+    assert sim.cloud.locks == {}
+
+
+@pytest.mark.parametrize(("what", "kept"), [("geth", LIVEPEER_UNIT), ("livepeer", GETH_UNIT)])
+def test_one_of_the_two_leaves_the_other_alone(what: str, kept: str) -> None:
+    sim = node()
+    before = pids(sim)
+    again(sim, what=what)
+    assert [unit for unit in before if pids(sim)[unit] == before[unit]] == [kept]
+
+
+def test_a_geth_that_has_stalled_in_silence_is_cured() -> None:
+    sim = node()
+    sim.machine(NODE).faults.geth_stalls_at = sim.clock.monotonic()
+    sim.clock.sleep(600.0)
+    again(sim)
+    assert sim.machine(NODE).faults.geth_stalls_at == 0.0
+
+
+def test_when_geth_does_not_get_in_sync_livepeer_is_untouched() -> None:
+    sim = node()
+    sim.machine(NODE).faults.geth_finds_no_peers = True
+    before = pids(sim)
+    with pytest.raises(Failed) as caught:
+        again(sim)
+    assert caught.value.exit_code == 4
+    assert "0 peers" in caught.value.message
+    assert "livepeer was left as it is" in caught.value.message
+    assert "docs/runbooks/geth-advancing.md" in caught.value.hint
+    assert pids(sim)[LIVEPEER_UNIT] == before[LIVEPEER_UNIT]
+    assert sim.machine(NODE).unit(LIVEPEER_UNIT).active == "active"
+    assert sim.cloud.locks == {}
+
+
+def test_it_is_refused_while_a_reward_is_pending_and_nothing_is_stopped() -> None:
+    sim = node()
+    sim.rounds.last_reward = sim.rounds.current - 1
+    before = pids(sim)
+    with pytest.raises(Refused) as caught:
+        again(sim)
+    assert any("has not been called yet" in reason for reason in caught.value.reasons)
+    assert pids(sim) == before
+    again(sim, ignore_round=True)
+    assert pids(sim) != before
+
+
+def test_a_pending_reward_does_not_keep_a_stalled_geth_from_being_cured() -> None:
+    sim = node()
+    sim.rounds.last_reward = sim.rounds.current - 1
+    sim.machine(NODE).faults.geth_stalls_at = sim.clock.monotonic()
+    sim.clock.sleep(600.0)
+    console = again(sim)
+    assert any("cannot be before geth follows the chain again" in note for note in console.shown[0].notes)
+
+
+def test_sessions_may_end_first() -> None:
+    sim = node()
+    sim.machine(NODE).faults.sessions = 2
+    sim.cloud.later(120.0, lambda: setattr(sim.machine(NODE).faults, "sessions", 0))
+    started = sim.clock.monotonic()
+    console = again(sim, what="livepeer")
+    assert sim.clock.monotonic() - started > 115.0
+    assert [event.reason for event in console.events if event.step.verb == "idle"] == ["", ""]
+
+
+def test_sessions_that_do_not_end_are_cut_and_that_is_told() -> None:
+    sim = node()
+    sim.machine(NODE).faults.sessions = 2
+    before = pids(sim)
+    console = again(sim, what="livepeer", wait_sessions=30.0)
+    assert "2 session(s) had not ended within 30 s: they are cut" in [event.reason for event in console.events]
+    assert pids(sim)[LIVEPEER_UNIT] != before[LIVEPEER_UNIT]
+
+
+@pytest.mark.parametrize(
+    ("answers", "sessions"),
+    [
+        (['{"NodeID": "", "Manifests": {"a": {}, "b": {}}}'], 2),
+        (['{"NodeID": "", "Manifests": null}'], 0),
+        (['{"Manifests": {}}', 'livepeer_current_sessions_total{node="a"} 3\n'], 3),
+        (['{"Manifests": {}}', ""], 0),
+        (["", ""], None),
+    ],
+)
+def test_sessions_are_counted_by_livepeer_itself_or_by_its_streams(answers: list[str], sessions: int | None) -> None:
+    assert livepeer_sessions.parse_sessions(answers) == sessions
+
+
+def test_the_metrics_are_asked_for_where_there_are_any() -> None:
+    assert [len(livepeer_sessions.commands(api_of(version))) for version in ((0, 2, 4), (0, 5, 20))] == [1, 2]
+
+
+def test_what_was_started_lately_is_left_alone() -> None:
+    sim = node()
+    sim.clock.sleep(300.0)
+    again(sim, what="geth")
+    before = pids(sim)
+    console = again(sim, max_age=200.0)
+    assert ended(console) == ["livepeer/idle", "livepeer/stop", "livepeer/start", "livepeer/healthy"]
+    assert any("geth.service runs since" in note for note in console.shown[0].notes)
+    assert pids(sim)[GETH_UNIT] == before[GETH_UNIT]
+    outcome, _ = perform(restart.operation(restart.Request(NODE, max_age=200.0)), sim)
+    assert outcome.nothing_to_do
+
+
+def test_a_node_without_geth_has_its_livepeer_restarted() -> None:
+    sim = node(Simulation(without_geth()))
+    console = again(sim)
+    assert ended(console) == ["livepeer/idle", "livepeer/stop", "livepeer/start", "livepeer/healthy"]
+    with pytest.raises(Refused, match="has no geth of its own"):
+        again(sim, what="geth")
+
+
+def test_a_service_that_does_not_run_is_started() -> None:
+    sim = node()
+    sim.machine(NODE).stop(LIVEPEER_UNIT)
+    again(sim)
+    assert sim.machine(NODE).unit(LIVEPEER_UNIT).active == "active"
+
+
+def test_units_that_are_held_are_not_started_behind_a_migrations_back() -> None:
+    sim = node()
+    sim.machine(NODE).held = {LIVEPEER_UNIT}
+    with pytest.raises(Refused) as caught:
+        again(sim)
+    assert any("held" in reason for reason in caught.value.reasons)
+
+
+def test_a_node_that_somebody_else_works_on_is_left_alone() -> None:
+    sim = node()
+    sim.cloud.locks[NODE] = Lock("ada", "elsewhere", 1, "2026-01-01T00:00:00+00:00", "fab migrate")
+    with pytest.raises(Refused, match="ada"):
+        again(sim)
+
+
+def test_what_is_not_there_to_be_restarted_is_refused() -> None:
+    with pytest.raises(Refused, match="'chrony' is not one of all, geth, livepeer"):
+        again(node(), what="chrony")
+    with pytest.raises(Refused, match="no instance carries"):
+        again(Simulation())
+
+
+def test_a_dry_run_stops_nothing() -> None:
+    sim = node()
+    before = pids(sim)
+    operate.preview(restart.operation(restart.Request(NODE)), sim.world, Console())
+    assert pids(sim) == before
+    assert sim.hosts.mutations == []
+
+
+@settings(max_examples=40, deadline=None)
+@given(at=st.integers(0, 12), after=st.booleans(), what=st.sampled_from(["all", "livepeer", "geth"]))
+def test_broken_off_anywhere_and_typed_again_both_run(at: int, after: bool, what: str) -> None:
+    sim = node()
+    cut = Cut(at, after=after)
+    try:
+        operate.operate(restart.operation(restart.Request(NODE, what)), cut.world(sim), Console())
+    except ProcessDied:
+        sim.cloud.locks = {name: replace(lock, pid=2**22 + 1) for name, lock in sim.cloud.locks.items()}
+    again(sim, what=what)
+    assert {sim.machine(NODE).unit(unit).active for unit in (GETH_UNIT, LIVEPEER_UNIT)} == {"active"}
+    assert not sim.machine(NODE).held
+    sim.assert_nothing_lost()
