@@ -62,7 +62,7 @@ PUBLIC_HOSTS = {
     *("archive.ubuntu.com", "deb.debian.org", "old-releases.ubuntu.com", "security.debian.org"),
     *("gethstore.blob.core.windows.net", "geth.ethereum.org", "viz.livepeer.org", "docs.aws.amazon.com"),
     *("arb1.arbitrum.io", "docs.livepeer.org", "wiki.debian.org", "www.packer.io", "example.org"),
-    *("keyserver.ubuntu.com", "ppa.launchpadcontent.net"),
+    *("keyserver.ubuntu.com", "ppa.launchpadcontent.net", "registry.npmjs.org"),
 }
 """Hosts that text of this project may name: public ones that an operator anywhere can reach."""
 
@@ -242,7 +242,7 @@ def _lines(path: Path) -> list[str]:
 
 def texts() -> list[Path]:
     """Return the files that people read: everything but caches, build products and the lock file."""
-    skipped = {"build", "requirements.lock", "packer_cache"}
+    skipped = {"build", "requirements.lock", "packer_cache", "node_modules"}
     found = []
     for path in ROOT.rglob("*"):
         parts = path.relative_to(ROOT).parts

@@ -40,12 +40,16 @@ TRACKING = "A9FEA97B,169.254.169.123,4,1795357427.3,{offset},-0.0,0.0,-0.4,-0.0,
 
 
 class Answers:
-    """An HTTP server: ``pages`` by path (status, body), ``results`` of JSON-RPC by method (a value or a function)."""
+    """An HTTP server: ``pages`` by path (status, body), ``results`` of JSON-RPC by method (a value or a function).
+
+    ``denial``: the HTTP status of an answer that is an error.
+    """
 
     def __init__(self) -> None:
         self.pages: dict[str, tuple[int, bytes]] = {}
         self.results: dict[str, Any] = {}
         self.asked: list[Any] = []
+        self.denial = 200
         self.url = ""
 
     def page(self, path: str, body: object, status: int = 200) -> None:
@@ -77,7 +81,8 @@ def serving(answers: Answers) -> Iterator[Answers]:
 
         def do_POST(self) -> None:
             question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            self.reply(200, json.dumps(answers.answer(question)).encode())
+            answer = answers.answer(question)
+            self.reply(answers.denial if "error" in answer else 200, json.dumps(answer).encode())
 
         do_PUT = do_GET  # noqa: N815
 
@@ -116,8 +121,12 @@ class Machine:
         self.tracking()
         self.baked(1)
 
-    def marker(self, role: str) -> str:
-        return json.dumps({"node": "tc001", "role": role, "address": ADDRESS})
+    def marker(self, role: str, address: str = ADDRESS) -> str:
+        return json.dumps({"node": "tc001", "role": role, "address": address})
+
+    def account(self, address: str) -> None:
+        """Let the node have another account."""
+        self.write(f"{self.config['volumes']['livepeer']['mount']}/.transcoder.json", self.marker("livepeer", address))
 
     def write(self, path: str, text: str) -> Path:
         target = self.root / path[1:]

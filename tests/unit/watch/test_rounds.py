@@ -226,3 +226,62 @@ def test_the_account_asked_for_is_that_of_the_volume(rig: Rig) -> None:
     topics = [q["params"][0]["topics"] for q in rig.answers.asked if q["method"] == "eth_getLogs"]
 
     assert topics[0][1] == "0x" + "0" * 24 + ADDRESS[2:]
+
+
+def questions(rig: Rig) -> list[int]:
+    """Return over how many blocks each question for events went, and forget them."""
+    asked = [q["params"][0] for q in rig.answers.asked if q["method"] == "eth_getLogs"]
+    rig.answers.asked.clear()
+    return [int(question["toBlock"], 16) - int(question["fromBlock"], 16) + 1 for question in asked]
+
+
+@pytest.mark.parametrize("most", [10, 500, 2000])
+def test_an_endpoint_that_denies_wide_ranges_is_asked_for_fewer_blocks(rig: Rig, most: int) -> None:
+    rig.contracts.most_blocks = most
+    rig.contracts.log(REWARD, 1002)
+    found = at(rig, 0.9)
+
+    assert "" not in found, "it was read on"
+    assert found["reward"].level == OK
+    first = questions(rig)
+    assert len(first) <= 10
+    at(rig, 1)
+    later = questions(rig)
+    assert max(later) <= most, "what worked is remembered"
+
+
+@pytest.mark.parametrize(("status", "asked"), [(400, 4), (413, 4), (429, 1), (503, 1)])
+def test_a_status_of_too_much_is_asked_for_fewer_blocks_and_one_of_too_often_is_not(
+    rig: Rig, status: int, asked: int
+) -> None:
+    rig.answers.denial = status
+    rig.contracts.most_blocks = 1000  # of 5185: after 5000, 2500 and 1250 blocks
+    rig.contracts.log(REWARD, 1002)
+    at(rig, 0.9)
+
+    assert len(questions(rig)[:4]) == asked
+
+
+def test_an_endpoint_that_denies_everything_is_named_with_its_own_words(rig: Rig) -> None:
+    rig.contracts.most_blocks = 0
+
+    assert "block range is too wide" in at(rig, 0.9)[""].message
+    assert len(questions(rig)) <= 10
+
+
+def test_an_endpoint_that_answers_nothing_is_asked_once(rig: Rig) -> None:
+    rig.answers.results["eth_getLogs"] = "no list"
+    at(rig, 0.9)
+
+    assert len(questions(rig)) == 1
+
+
+def test_a_chain_that_has_become_much_shorter_is_read_again(rig: Rig) -> None:
+    contracts = rig.contracts
+    contracts.log(SLASHED, contracts.start + contracts.length // 2 - 5)
+    contracts.log(REWARD, contracts.start + contracts.length // 2 - 3)
+    assert [at(rig, 0.5)[name].level for name in ("reward", "slashed")] == [OK, ALARM]
+
+    contracts.logs.clear()
+
+    assert [at(rig, 0.4)[name].level for name in ("reward", "slashed")] == [WARN, OK]

@@ -6,18 +6,20 @@ import ssl
 from typing import Any, Dict, List, Optional
 from urllib.parse import urlsplit
 
-from .model import NoAnswer
+from .model import Denied, NoAnswer
 
 SECONDS = 10.0
 """For one answer. A light geth may take this long for a read that it has to ask its peers for."""
 LONGEST = 8 * 1024 * 1024
 """Bytes of an answer that are read; more is no answer to any of our questions."""
+TOO_MUCH = (400, 413)
+"""Statuses with which hosted RPC endpoints refuse eth_getLogs over too many blocks; 429 is for too many questions."""
 
 
 def request(method: str, url: str, body: Optional[str] = None, headers: Optional[Dict[str, str]] = None) -> bytes:
     """Return the body of an answer with status 200.
 
-    Raises NoAnswer, naming the host but not the rest of the address: in a hosted RPC's there may be a key.
+    Raises NoAnswer, or Denied, naming the host but not the rest of the address: in a hosted RPC's there may be a key.
     """
     parts = urlsplit(url)
     where = parts.netloc.rpartition("@")[2]
@@ -32,7 +34,8 @@ def request(method: str, url: str, body: Optional[str] = None, headers: Optional
     finally:
         connection.close()
     if response.status != 200:
-        raise NoAnswer("{} answers with status {}".format(where, response.status))
+        denied = Denied if response.status in TOO_MUCH else NoAnswer
+        raise denied("{} answers with status {}".format(where, response.status))
     return content
 
 
@@ -68,7 +71,7 @@ class Rpc:
         self._url = url
 
     def call(self, method: str, *params: Any) -> Any:
-        """Return a result; raises NoAnswer when there is none, with the error's own words."""
+        """Return a result; raises NoAnswer when there is none, Denied where it is an error, with the error's words."""
         question = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
         # geth answers 415 to any other type, and hosted ones refuse clients without a name.
         headers = {"Content-Type": "application/json", "User-Agent": "transcoder-watch"}
@@ -80,7 +83,8 @@ class Rpc:
         if not isinstance(answer, dict) or "result" not in answer:
             error = answer.get("error") if isinstance(answer, dict) else None
             told = error.get("message") if isinstance(error, dict) else answer
-            raise NoAnswer("{} failed: {}".format(method, str(told)[:200]))
+            denied = NoAnswer if error is None else Denied
+            raise denied("{} failed: {}".format(method, str(told)[:200]))
         return answer["result"]
 
     def number(self, method: str, *params: Any) -> int:

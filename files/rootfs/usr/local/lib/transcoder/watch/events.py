@@ -3,11 +3,11 @@
 An event names the transcoder whatever function was called and whoever paid for it; input data do not.
 """
 
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from .ask import Rpc, quantity
 from .chain import Round, address_word
-from .model import NoAnswer, Node
+from .model import Denied, NoAnswer, Node
 
 KEY = "events"
 CHUNKS = 10
@@ -33,17 +33,48 @@ def scan(node: Node, rpc: Rpc, where: Dict[str, str], found: Round, address: str
     """
     protocol, head = node.config["protocol"], rpc.number("eth_blockNumber")
     state = _state(node, found, address, _begin(protocol, found, head))
-    for _ in range(CHUNKS):
-        if state["next"] > head:
-            break
-        last = min(state["next"] + int(protocol["log_blocks"]) - 1, head)
-        _read(node, rpc, where, found, address, state, last)
-        state["next"] = last + 1
-        node.store.put(KEY, state)
+    if state["next"] > head:
+        _go_back(state, head)
+    _read_on(node, state, head, lambda last: _read(node, rpc, where, found, address, state, last))
     proof = _proof(node, protocol, found, state, head)
     state["next"] = max(state["begin"], min(state["next"], head + 1 - SETTLED))
     node.store.put(KEY, state)
     return proof
+
+
+def _go_back(state: Dict[str, Any], head: int) -> None:
+    """Forget what was read of a chain that has become shorter, by more than what is read again in any case."""
+    first = state["next"] = max(state["begin"], head + 1 - SETTLED)
+    state["found"] = [event for event in state["found"] if event["block"] < first]
+    if state["opened"] is not None and state["opened"] >= first:
+        state["opened"] = None
+
+
+def _read_on(node: Node, state: Dict[str, Any], head: int, read: Callable[[int], None]) -> None:
+    """Read on to the head, in at most `CHUNKS` questions.
+
+    How many blocks an endpoint allows in one question is its own affair, and so are its words for that: whatever it
+    denies is asked for again with half of the blocks, and what worked is remembered for this round.
+    """
+    most = int(node.config["protocol"]["log_blocks"])
+    span = min(state.get("span") or most, most)
+    denied: Optional[Denied] = None
+    for _ in range(CHUNKS):
+        if state["next"] > head:
+            return
+        last = min(state["next"] + span - 1, head)
+        try:
+            read(last)
+        except Denied as error:
+            if last == state["next"]:
+                raise
+            denied, span = error, (last - state["next"] + 1) // 2
+        else:
+            denied = None
+            state.update(next=last + 1, span=span)
+            node.store.put(KEY, state)
+    if denied is not None:
+        raise denied
 
 
 def _begin(protocol: Dict[str, Any], found: Round, head: int) -> int:

@@ -33,6 +33,10 @@ class NoAnswer(Exception):
     """A source does not answer, or not in a form that is known; the message says what was asked and what came."""
 
 
+class Denied(NoAnswer):
+    """A source answers, and says no: it may answer when it is asked for less."""
+
+
 class Node(NamedTuple):
     """What a probe may touch: configuration, files below ``root``, the clock (Unix seconds), memory, other programs.
 
