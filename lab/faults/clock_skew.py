@@ -1,7 +1,8 @@
 """A machine's clock is set off, once: it goes on from there at its own pace.
 
 Where chrony runs and has a server, it steps or slews the clock back in its own time; with ``hold`` chrony is stopped,
-and the clock stays off. Switching off sets the clock right and starts chrony anew: what it knows is of the other time. A User-Mode-Linux machine has a clock of its own: the host's is not touched.
+and the clock stays off. Switching off sets the clock right and starts chrony anew: what it knows is of the other time.
+A User-Mode-Linux machine has a clock of its own: the host's is not touched.
 """
 
 from __future__ import annotations

@@ -111,8 +111,8 @@ def red_before(node: Node) -> None:
 @pytest.mark.parametrize(
     ("broken", "felt", "said"),
     [
-        (early, PEERS, "before its 10 s"),
-        (too_soon_after_the_fault, STALL, "s after the fault, before 28 s"),
+        (early, PEERS, f"before its {QUICK} s"),
+        (too_soon_after_the_fault, STALL, "s after the fault, before 46 s"),
         (never, PEERS, "it did not turn alarm"),
         (for_ever, PEERS, "it was not green again"),
         (another, PEERS, "not expected: clock: for no reason"),
