@@ -7,7 +7,7 @@ from pathlib import Path
 from lab.matrix.environment import OwnLab, write_environment
 from transcoder.checks import CHECKS
 
-OWN = OwnLab("checks", "172.31.217", 5617)
+OWN = OwnLab("checks", "172.31.218", 5618)
 QUICK = 15
 """Seconds that a check must be bad in lab time, where it is less than a trend of hours and more than nothing."""
 TRENDS = ("filling", "gas-days")

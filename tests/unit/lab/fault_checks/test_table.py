@@ -22,7 +22,7 @@ NAMES = [felt.name for felt in FELT]
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return load(str(write_lab_time(tmp_path_factory.mktemp("checks"), OwnLab("checks", "172.31.217", 5617))))
+    return load(str(write_lab_time(tmp_path_factory.mktemp("checks"), OwnLab("checks", "172.31.218", 5618))))
 
 
 def test_every_fault_is_felt_or_there_is_a_reason() -> None:
@@ -77,5 +77,5 @@ def test_faults_are_chosen_by_name_and_by_pattern() -> None:
 
 
 def test_the_environment_of_the_lab_is_left_as_it_is(tmp_path: Path) -> None:
-    write_lab_time(tmp_path, OwnLab("checks", "172.31.217", 5617))
+    write_lab_time(tmp_path, OwnLab("checks", "172.31.218", 5618))
     assert load("lab").watch.after_seconds == {}

@@ -63,7 +63,7 @@ class Node:
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return load(str(write_lab_time(tmp_path_factory.mktemp("checks"), OwnLab("checks", "172.31.217", 5617))))
+    return load(str(write_lab_time(tmp_path_factory.mktemp("checks"), OwnLab("checks", "172.31.218", 5618))))
 
 
 def perform(settings: Settings, node: Node, felt: Felt = PEERS) -> Row:
