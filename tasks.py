@@ -389,6 +389,7 @@ def lab_fault(
         invoke lab.fault api_error on --action DetachVolume --code UnauthorizedOperation
         invoke lab.fault stuck_attaching on --volume livepeer
         invoke lab.fault kill_operator on --step livepeer/detach
+        invoke lab.fault geth_stall on
         invoke lab.fault power_off off
     """
     given = {key: value for key, value in locals().items() if key not in ("_context", "name", "switch", "env", "json")}

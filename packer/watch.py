@@ -10,11 +10,13 @@ from transcoder.catalog.choice import Choice
 from transcoder.catalog.history import at
 from transcoder.catalog.livepeer import LAYOUTS, NETWORKS, PORTS
 from transcoder.catalog.livepeer_api import api
+from transcoder.catalog.options import announcement
 from transcoder.catalog.protocol import CONTRACT_KEYS, DEFAULT_ROUND_SECONDS, EVENTS, KINDS, PROTOCOLS
 from transcoder.checks import patience
 from transcoder.settings import Settings
 
 LOCAL_RPC = "http://127.0.0.1:8545"
+METADATA = "169.254.169.254:80"
 TLS_SINCE, SERVICE_URI_SINCE, TICKETS_SINCE = (0, 3, 0), (0, 4, 0), (0, 5, 9)
 """go-livepeer: the work port speaks TLS; the own record has ServiceURI; the database has ticketQueue."""
 
@@ -35,10 +37,12 @@ def watch_configuration(settings: Settings) -> dict[str, Any]:
         "interval_seconds": own.interval_seconds,
         "answer_seconds": own.answer_seconds,
         "rpc_interval_seconds": own.rpc_interval_seconds,
+        "slow_interval_seconds": own.slow_interval_seconds,
         "runbooks": own.runbooks,
-        "checks": patience(own.after_seconds),
+        "checks": patience(own.after_seconds, own.clear_seconds),
         "thresholds": {**own.thresholds, **_derived(settings)},
         "marker": layout.MARKER,
+        "metadata": METADATA,
         "units": {volume.role: volume.service.unit for volume in volumes} | {"chrony": "chrony.service"},
         "volumes": {volume.role: {"mount": volume.mount, "label": volume.label} for volume in volumes},
         "geth": {"url": LOCAL_RPC} if settings.geth.enabled else None,
@@ -90,6 +94,7 @@ def _livepeer(choice: Choice) -> dict[str, Any]:
     version = choice.livepeer.version
     known = api(version)
     data = layout.KEYSTORE.removesuffix("/keystore")
+    announced = announcement(choice.livepeer)
     return {
         "base": known.base,
         "status": known.status,
@@ -106,5 +111,6 @@ def _livepeer(choice: Choice) -> dict[str, Any]:
         "work_tls": version >= TLS_SINCE,
         "service_uri": version >= SERVICE_URI_SINCE,
         "service_address": choice.livepeer.service_address,
+        "announced": announced.flag if announced else "",
         "tickets": f"{data}/{at(LAYOUTS, version).database}" if version >= TICKETS_SINCE else "",
     }

@@ -69,15 +69,18 @@ CHECKS = (
 BY_NAME = {check.name: check for check in CHECKS}
 
 
-def patience(after_seconds: Mapping[str, int]) -> dict[str, dict[str, object]]:
-    """Return title and seconds of every check; ``after_seconds`` has what an environment says instead, by name."""
+def patience(after_seconds: Mapping[str, int], clear: int = CLEAR_SECONDS) -> dict[str, dict[str, object]]:
+    """Return title and seconds of every check; ``after_seconds`` has what an environment says instead, by name.
+
+    ``clear``: seconds until a check is green again.
+    """
     return {
         check.name: {
             "title": check.title,
             "warn": after_seconds.get(check.name, check.warn),
             "alarm": max(after_seconds.get(check.name, check.alarm), after_seconds.get(check.name, check.warn)),
             "unknown": UNKNOWN_SECONDS,
-            "clear": CLEAR_SECONDS,
+            "clear": clear,
         }
         for check in CHECKS
     }

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from transcoder.checks import BY_NAME, RUNBOOKS
+from transcoder.checks import BY_NAME, CLEAR_SECONDS, RUNBOOKS
 
 FALLING = ("space_{}_percent", "full_{}_days", "certificate_{}_days", "balance_{}_eth", "gas_{}_days")
 """Pairs of thresholds where less is worse."""
@@ -34,9 +34,11 @@ class Watch(BaseModel):
     answer_seconds: int = Field(default=20, ge=1, le=60)
     rpc_url: str = ""
     rpc_interval_seconds: int = Field(default=120, ge=1)
+    slow_interval_seconds: int = Field(default=60, ge=1)
     log_blocks: int = Field(default=5000, ge=1)
     runbooks: str = RUNBOOKS
     after_seconds: dict[str, int] = Field(default_factory=dict)
+    clear_seconds: int = Field(default=CLEAR_SECONDS, ge=0)
     min_peers: int = Field(default=0, ge=0, description="0: 1 for a light client, else 3")
     restarts_warn: int = Field(default=3, ge=1)
     sessions_warn_percent: float = Field(default=95, gt=0)

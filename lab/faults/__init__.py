@@ -29,6 +29,17 @@ NAMES = (
     "full_disk",
     "corrupt_filesystem",
     "clock_skew",
+    "geth_stall",
+    "geth_no_peers",
+    "hung_service",
+    "stopped_service",
+    "crashing_service",
+    "unmounted_volume",
+    "readonly_filesystem",
+    "drained_account",
+    "lost_registration",
+    "uninitialized_round",
+    "missed_reward",
 )
 
 

@@ -1,7 +1,8 @@
 """A machine's clock is set off, once: it goes on from there at its own pace.
 
 Where chrony runs and has a server, it steps or slews the clock back in its own time; with ``hold`` chrony is stopped,
-and the clock stays off. A User-Mode-Linux machine has a clock of its own: the host's is not touched.
+and the clock stays off. Switching off sets the clock right and starts chrony anew: what it knows is of the other time.
+A User-Mode-Linux machine has a clock of its own: the host's is not touched.
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ print(json.dumps(stopped))
 SET_RIGHT = """
 import json, subprocess, sys, time
 time.clock_settime(time.CLOCK_REALTIME, time.time() + float(sys.argv[1]))
-for unit in sys.argv[2:]:
-    subprocess.check_call(["systemctl", "start", unit])
+for unit in ("chrony.service",):
+    runs = subprocess.call(["systemctl", "is-active", "--quiet", unit]) == 0
+    if runs or unit in sys.argv[2:]:
+        subprocess.check_call(["systemctl", "restart", unit])
 print("true")
 """
 NOW = "import time\nprint(time.time())\n"

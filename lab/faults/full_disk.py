@@ -12,6 +12,7 @@ from typing import Any
 
 from lab.faults import guest
 from lab.faults.fault import Effect, Options
+from lab.faults.mounts import WHERE
 from lab.faults.options import VOLUME, Option
 from lab.faults.site import Site
 from transcoder.errors import Refused
@@ -19,19 +20,6 @@ from transcoder.errors import Refused
 SUMMARY = "the file system of a volume is full to the last block"
 OPTIONS = (VOLUME, Option("instance", "refuse when it is at another one; a Name or an instance id", "instance"))
 FILE = "LAB-FAULT-full-disk"
-WHERE = """
-import json, os, pathlib, sys
-def mount_of(volume):
-    # The serial of a disk of the lab is "<volume id without its dash>.<device name>".
-    for serial in pathlib.Path("/sys/block").glob("*/serial"):
-        if serial.read_text().startswith(volume.replace("-", "") + "."):
-            device = "/dev/" + serial.parent.name
-            for line in pathlib.Path("/proc/self/mounts").read_text().splitlines():
-                source, target = line.split()[:2]
-                if os.path.realpath(source) == device:
-                    return target
-    sys.exit(volume + " is not mounted in this machine")
-"""
 FILL = (
     WHERE
     + """

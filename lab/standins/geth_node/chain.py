@@ -5,6 +5,7 @@ something to catch up with. A fresh node starts a little behind the head, as a l
 """
 
 import hashlib
+import json
 import os
 import threading
 import time
@@ -20,6 +21,7 @@ _FULL_SYNC_DELAY = 9.8  # downloader: no cycle is forced for 10 s while there ar
 _FSYNC_SECONDS = 5.0
 _FULL_FLUSH_SECONDS = 60.0
 _EVENTS_KEPT = 1000
+_NO_PEERS, _UNTIL_RESTART = "no-peers", "until-restart"
 
 
 class Settings(NamedTuple):
@@ -63,7 +65,8 @@ class Chain:
         self._state = storage.load_network(chaindata)
         for name in ("events", "pending", "receipts"):
             self._state.setdefault(name, [])
-        self.contracts = Contracts(self._state, chosen.rules)
+        self.contracts = Contracts(self._state, chosen.rules, self._decree)
+        self._recover()
         self._wall, self._start = time.time(), time.monotonic()  # a clock that is set does not move the network
         stored = self._log.last()
         if self._log.dropped:
@@ -103,11 +106,23 @@ class Chain:
 
     def _stall(self) -> Optional[str]:
         """What the stall file says; None when there is none."""
-        try:
-            with open(self.settings.stall_file) as file:
-                return file.read()
-        except FileNotFoundError:
-            return None
+        return _text_of(self.settings.stall_file)
+
+    def _decree(self) -> Dict[str, Any]:
+        """What the NETWORK file beside the stall file says of the contracts."""
+        found = _text_of(os.path.join(os.path.dirname(self.settings.stall_file), "NETWORK"))
+        return dict(json.loads(found)) if found else {}
+
+    def _recover(self) -> None:
+        """A stall of the kind that befalls a process ends with it (go-ethereum#17033): the others in the file stay."""
+        text = self._stall() or ""
+        if _UNTIL_RESTART not in text:
+            return
+        if _NO_PEERS in text:
+            storage.write_durably(self.settings.stall_file, json.dumps({_NO_PEERS: True}))
+        else:
+            os.unlink(self.settings.stall_file)
+        logs.geth("INFO", "Stand-in: this restart has cured the stall")
 
     @property
     def stalled(self) -> bool:
@@ -119,7 +134,7 @@ class Chain:
         """One peer, a moment after the start; none while the stall file says "no-peers"."""
         if self._max_peers < 1 or time.monotonic() - self._start < self.settings.peer_seconds:
             return 0
-        return 0 if "no-peers" in (self._stall() or "") else 1
+        return 0 if _NO_PEERS in (self._stall() or "") else 1
 
     def syncing(self) -> Optional[Dict[str, int]]:
         """The answer of eth_syncing while there is more than the newest block to fetch; None is false."""
@@ -256,6 +271,14 @@ class Chain:
         """Every event that is kept, oldest first."""
         with self.lock:
             return list(self._state["events"])
+
+
+def _text_of(path: str) -> Optional[str]:
+    try:
+        with open(path) as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
 
 
 def block_hash(number: int, purpose: str = "block") -> str:

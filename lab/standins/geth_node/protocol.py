@@ -54,9 +54,11 @@ def _word(value: int) -> bytes:
 class Contracts:
     """Answers calls from `state` (a JSON object that the caller keeps and stores)."""
 
-    def __init__(self, state: Dict[str, Any], rules: Rules) -> None:
+    def __init__(self, state: Dict[str, Any], rules: Rules, decree: Callable[[], Dict[str, Any]] = dict) -> None:
+        """`decree`: what is so whatever the transactions were (see lab/standins/README.md, NETWORK)."""
         self.state = state
         self.rules = rules
+        self._decree = decree
         self.changed = False  # by a mere question: the caller stores the state at its next opportunity
         for name in ("last_reward_round", "balances", "nonces"):
             state.setdefault(name, {})
@@ -84,7 +86,7 @@ class Contracts:
         }
         bonding: Dict[str, Callable[[int, bytes], bytes]] = {
             "getTranscoder(address)": self._get_transcoder,
-            "transcoderStatus(address)": constant(1),
+            "transcoderStatus(address)": lambda _block, _data: _word(not self._decree().get("unregistered")),
             "isActiveTranscoder(address,uint256)": constant(1),
             "isActiveTranscoder(address)": constant(1),
             "transcoderTotalStake(address)": constant(5000 * LPT),
@@ -125,6 +127,8 @@ class Contracts:
 
     def is_initialized(self, block: int) -> bool:
         """Whether the round of `block` has been initialized, by a transaction or by "somebody else" in the network."""
+        if self._decree().get("uninitialized"):
+            return False
         return self._last_initialized(block) == block // self.rules.round_length
 
     def _last_initialized(self, block: int) -> int:
@@ -142,6 +146,9 @@ class Contracts:
 
     def balance(self, address: bytes) -> int:
         """In wei."""
+        decreed = self._decree().get("balance")
+        if decreed is not None:
+            return int(decreed)
         return int(self.state["balances"].get(address.hex(), DEFAULT_BALANCE))
 
     def _get_transcoder(self, block: int, data: bytes) -> bytes:
@@ -167,6 +174,8 @@ class Contracts:
     def _initialize(self, block: int) -> Dict[str, Any]:
         if self.is_initialized(block):
             raise Reverted("the current round is initialized")
+        if self._decree().get("uninitialized"):
+            raise Reverted("system is paused")
         current = block // self.rules.round_length
         self.state["initialized_round"] = current
         return {"address": CONTRACTS["RoundsManager"], "topics": [NEW_ROUND_TOPIC], "data": _word(current)}

@@ -134,7 +134,8 @@ class Node:
             open_ipfs(self._values["ipfsPath"])
         except (EthError, OSError) as error:
             raise Ended(f"Error setting up transcoder: {error}") from error
-        self._services["RewardService"] = reward_service(client, self._ended)
+        idle_file = os.path.join(self._values["datadir"], "NO-REWARD")
+        self._services["RewardService"] = reward_service(client, self._ended, idle_file)
         if self._values["initializeRound"]:
             self._services["RoundsService"] = rounds_service(client, self._ended)
         self._all_services += self._services.values()

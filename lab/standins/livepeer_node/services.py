@@ -56,10 +56,15 @@ def initialize_round(client: LivepeerEthClient, ended: threading.Event) -> None:
         log.info(f"Initialized round {client.current_round()}", "roundservice.go:1")
 
 
-def reward_service(client: LivepeerEthClient, ended: threading.Event) -> Service:
-    """The 30 minute ticker; LIVEPEER_STANDIN_REWARD_SECONDS makes it faster for a rehearsal."""
+def reward_service(client: LivepeerEthClient, ended: threading.Event, idle_file: str) -> Service:
+    """The 30 minute ticker; LIVEPEER_STANDIN_REWARD_SECONDS makes it faster, and `idle_file` idle, for a rehearsal."""
     seconds = float(os.environ.get("LIVEPEER_STANDIN_REWARD_SECONDS") or _REWARD_SECONDS)
-    return Service("call reward", seconds, lambda: call_reward(client, ended))
+
+    def work() -> None:
+        if not os.path.exists(idle_file):
+            call_reward(client, ended)
+
+    return Service("call reward", seconds, work)
 
 
 def rounds_service(client: LivepeerEthClient, ended: threading.Event) -> Service:

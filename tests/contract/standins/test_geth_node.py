@@ -245,6 +245,21 @@ def test_a_stalled_node_answers_with_an_aging_head_and_goes_on_when_the_stall_en
         wait_for("new blocks", lambda: node.head > frozen)
 
 
+def test_a_stall_of_one_process_ends_with_it_and_another_stays(tmp_path: Path) -> None:
+    with geth(tmp_path) as node:
+        node.wait_until_in_sync()
+        stall = node.datadir / "geth" / "STALL"
+        stall.write_text('{"until-restart": true}')
+        frozen = wait_for("a frozen head", lambda: _same_head_twice(node))
+    with geth(tmp_path) as node:
+        wait_for("new blocks", lambda: node.head > frozen)
+        assert not stall.exists()
+        stall.write_text('{"until-restart": true, "no-peers": true}')
+    with geth(tmp_path) as node:
+        assert json.loads(stall.read_text()) == {"no-peers": True}
+        assert node.call("net_peerCount") == "0x0"
+
+
 def _same_head_twice(node: Geth) -> int:
     first, until = node.head, time.monotonic() + 0.6
     wait_for("three blocks' time", lambda: time.monotonic() > until)

@@ -123,6 +123,30 @@ def test_the_reward_is_called_by_itself_once_a_round(tmp_path: Path, chain: Geth
         assert node.program.log.count("Submitted reward()") == 1
 
 
+def test_it_calls_no_reward_while_it_is_told_to_be_idle(tmp_path: Path, chain: Geth) -> None:
+    idle = tmp_path / "lpData" / "NO-REWARD"
+    idle.parent.mkdir()
+    idle.write_text("{}")
+    with livepeer(tmp_path, chain, LIVEPEER_STANDIN_REWARD_SECONDS="0.1") as node:
+        for _ in range(3):
+            _wait_for_more(node.datadir / "records.log")
+        assert "reward()" not in node.program.log
+        idle.unlink()
+        node.program.wait_for_log("Called reward for round")
+
+
+def test_the_network_is_as_the_file_says_while_it_is_there(tmp_path: Path, chain: Geth) -> None:
+    with livepeer(tmp_path, chain) as node:
+        decree = chain.datadir / "geth" / "NETWORK"
+        decree.write_text('{"balance": 7, "unregistered": true, "uninitialized": true}')
+        assert node.get("/ethBalance") == "7"
+        assert json.loads(node.get("/transcoderInfo"))["Status"] == "Not Registered"
+        assert node.get("/roundInitialized") == "false"
+        decree.unlink()
+        assert node.get("/ethBalance") == str(10**18)
+        assert json.loads(node.get("/transcoderInfo"))["Status"] == "Registered"
+
+
 def test_a_round_that_nobody_initialized_is_initialized_when_asked_to(tmp_path: Path) -> None:
     rules = {"GETH_STANDIN_ROUND_LENGTH": "100000", "GETH_STANDIN_ROUND_INIT_BLOCKS": "100000"}
     with geth(tmp_path, **rules) as chain:

@@ -32,6 +32,9 @@ def healthy_api(rig: Rig) -> None:
     """Let livepeer and geth answer as they do when all is well."""
     answers, api = rig.answers, rig.machine.config["livepeer"]
     record = {"Active": True, "Status": "Registered", "LastRewardRound": 99}
+    answers.page("/latest/api/token", "token")
+    answers.page("/latest/meta-data/public-ipv4", "10.1.2.7")
+    answers.page("/latest/meta-data/local-ipv4", "10.0.0.9")
     answers.page(api["status"], {"NodeID": "1220", "Manifests": {}})
     answers.page(api["address"], ADDRESS.upper().replace("0X", "0x"))
     answers.page(api["own_record"], {api["own_record_key"]: record} if api["own_record_key"] else record)
@@ -51,6 +54,7 @@ def rig_for(environment: str, root: Path) -> Iterator[Rig]:
     machine = Machine(root, load(environment))
     with serving(Answers()) as answers:
         machine.config["livepeer"]["base"] = machine.config["rpc"] = answers.url
+        machine.config["metadata"] = answers.url.removeprefix("http://")
         if machine.config["geth"]:
             machine.config["geth"]["url"] = answers.url
         rig = Rig(machine, answers, Contracts(machine.config))

@@ -28,6 +28,7 @@ MOUNTS = """\
 31 22 8:32 / /d2 rw,noatime shared:3 - ext4 /dev/sdc rw
 """
 UNIT = """\
+MainPID=4711
 NRestarts={restarts}
 Result=success
 Id={unit}
@@ -112,6 +113,7 @@ class Machine:
         self.store = Store()
         self.printed: dict[str, str | Exception] = {}
         self.write("/proc/uptime", "1000.00 900.00\n")
+        self.write("/proc/4711/cmdline", "\0".join(["livepeer", "-transcoder", "-publicIP", "10.1.2.7", "-v", "4", ""]))
         self.write("/proc/1/mountinfo", MOUNTS)
         for role, volume in self.config["volumes"].items():
             self.write(f"{volume['mount']}/.transcoder.json", self.marker(role))

@@ -257,7 +257,7 @@ def test_open_files_of_a_process_are_counted_against_its_soft_limit(rig: Rig, mo
 def test_a_work_port_that_nobody_serves_is_red(rig: Rig) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         rig.machine.config["livepeer"]["work_port"] = server.getsockname()[1]
-        assert levels(rig.machine.look(service.look)) == {"service-port": OK}
+        assert levels(rig.machine.look(service.look)) == {"service-port": OK, "service-address": OK}
 
     assert rig.machine.look(service.look)["service-port"].level == ALARM
 
@@ -306,7 +306,7 @@ def test_a_certificate_that_ends_soon_is_red_whoever_signed_it(
     arbitrum: Rig, tmp_path: Path, days: float, level: int
 ) -> None:
     with tls_port(self_signed(tmp_path, days)) as port:
-        arbitrum.machine.config["livepeer"] |= {"work_port": port, "service_uri": False}
+        arbitrum.machine.config["livepeer"] |= {"work_port": port, "service_uri": False, "announced": ""}
         found = arbitrum.machine.look(service.look)
 
     assert levels(found) == {"service-port": OK, "certificate": level}
@@ -347,21 +347,53 @@ def test_the_address_on_the_chain_is_compared_with_the_environments(
     assert service._address(arbitrum.machine.node).level == level
 
 
-@pytest.mark.parametrize(("public", "level"), [("10.1.2.7", OK), ("10.1.2.8", ALARM)])
+@pytest.mark.parametrize(("public", "level"), [("10.1.2.7", OK), ("10.1.2.8", ALARM), ("", ALARM)])
 def test_the_address_on_the_chain_is_compared_with_that_of_the_machine(
     arbitrum: Rig, monkeypatch: pytest.MonkeyPatch, public: str, level: int
 ) -> None:
     record = {"Active": True, "Status": "Registered", "LastRewardRound": 1, "ServiceURI": "https://10.1.2.7:8935"}
     arbitrum.answers.page("/orchestratorInfo", {"Transcoder": record})
-    monkeypatch.setattr(service, "public_address", lambda: public)
+    monkeypatch.setattr(service, "own_address", lambda _: service.Own(public, "10.0.0.9"))
 
     assert service._address(arbitrum.machine.node).level == level
 
 
-def test_the_machines_public_address_comes_from_the_metadata_service(rig: Rig) -> None:
-    rig.answers.page("/latest/api/token", "token")
-    rig.answers.page("/latest/meta-data/public-ipv4", "10.1.2.7")
+def test_the_machines_addresses_come_from_the_metadata_service(rig: Rig) -> None:
+    where = rig.machine.config["metadata"]
 
-    assert service.public_address(rig.answers.url) == "10.1.2.7"
+    assert service.own_address(where) == ("10.1.2.7", "10.0.0.9")
+    rig.answers.page("/latest/meta-data/public-ipv4", "", 404)
+    assert service.own_address(where) == ("", "10.0.0.9")
     with pytest.raises(NoAnswer):
-        service.public_address("http://127.0.0.1:1")
+        service.own_address("127.0.0.1:1")
+
+
+@pytest.mark.parametrize(
+    ("public", "level", "said"),
+    [
+        ("10.1.2.7", OK, "livepeer tells others 10.1.2.7, which is this machine"),
+        ("10.1.2.8", ALARM, "livepeer tells others 10.1.2.7, but this machine is 10.1.2.8"),
+        ("", ALARM, "livepeer tells others 10.1.2.7, but this machine is 10.0.0.9 and has no public address"),
+    ],
+)
+def test_before_0_4_the_address_counts_that_livepeer_was_started_with(
+    rig: Rig, public: str, level: int, said: str
+) -> None:
+    rig.answers.page("/latest/meta-data/public-ipv4", public, 200 if public else 404)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        rig.machine.config["livepeer"]["work_port"] = server.getsockname()[1]
+        found = rig.machine.look(service.look)["service-address"]
+
+    assert (found.level, found.message) == (level, said)
+
+
+def test_a_livepeer_that_has_not_come_to_its_start_tells_nothing_of_addresses(rig: Rig) -> None:
+    rig.machine.write("/proc/4711/cmdline", "/usr/bin/python3\0check-volume\0livepeer")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        rig.machine.config["livepeer"]["work_port"] = server.getsockname()[1]
+        found = rig.machine.look(service.look)
+
+    assert "service-address" not in found
+    assert "does not run with -publicIP" in found[""].message

@@ -50,7 +50,8 @@ def timings_of(config: Dict[str, Any], probes: Dict[str, Probe]) -> Dict[str, Ti
     """Return how often each probe looks: a hosted RPC endpoint is asked less often, slow things seldom."""
     often, deadline = float(config["interval_seconds"]), float(config["answer_seconds"])
     hosted = often if config["geth"] else float(config["rpc_interval_seconds"])
-    slow = {"image": SLOW, "service": max(often, 60.0), "money": max(often, 60.0), "rounds": hosted, "rpc": hosted}
+    seldom = max(often, float(config["slow_interval_seconds"]))
+    slow = {"image": SLOW, "service": seldom, "money": seldom, "rounds": hosted, "rpc": hosted}
     # A round takes many questions, one after the other.
     patient = {"rounds": 6 * deadline, "geth": 3 * deadline, "livepeer": 3 * deadline}
     return {name: Timing(slow.get(name, often), patient.get(name, deadline)) for name in probes}

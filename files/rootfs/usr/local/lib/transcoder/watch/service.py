@@ -8,14 +8,15 @@ import re
 import socket
 import ssl
 from datetime import datetime, timezone
-from typing import Iterator, Optional
+from typing import Iterator, NamedTuple, Optional
 from urllib.parse import urlsplit
 
-from .ask import request
+from instance_role import Metadata
+from transcoder_node import NotYet
+
 from .livepeer import own_record
 from .model import ALARM, DAY, OK, WARN, Item, NoAnswer, Node, Reading, below
 
-METADATA = "http://169.254.169.254"
 TIMES = re.compile(rb"\x30.(?:\x17\x0d(\d{12})Z|\x18\x0f(\d{14})Z)(?:\x17\x0d(\d{12})Z|\x18\x0f(\d{14})Z)", re.DOTALL)
 """A certificate's validity in DER (RFC 5280, 4.1.2.5): a sequence of two times, each a UTCTime or a GeneralizedTime."""
 
@@ -34,6 +35,8 @@ def look(node: Node) -> Iterator[Item]:
         yield _certificate(node, api["work_port"])
     if api["on_chain"] and api["service_uri"]:
         yield _address(node)
+    elif api["on_chain"] and api["announced"]:
+        yield _announced(node, api["announced"])
 
 
 def _certificate(node: Node, port: int) -> Reading:
@@ -81,16 +84,36 @@ def _address(node: Node) -> Reading:
     expected = node.config["livepeer"]["service_address"]
     if expected:
         if told != expected:
-            return _elsewhere(told, "the environment says {}".format(expected))
+            return _elsewhere("the chain", told, "the environment says {}".format(expected))
         return Reading("service-address", "", OK, 1.0, "the chain tells others {}".format(told))
-    public = public_address()
-    if public not in _addresses(parts.hostname):
-        return _elsewhere(told, "this machine is {}".format(public))
+    own = own_address(node.config["metadata"])
+    if not own.public or own.public not in _addresses(parts.hostname):
+        return _elsewhere("the chain", told, own.told)
     return Reading("service-address", "", OK, 1.0, "the chain tells others {}, which is this machine".format(told))
 
 
-def _elsewhere(told: str, instead: str) -> Reading:
-    return Reading("service-address", "", ALARM, 0.0, "the chain tells others {}, but {}".format(told, instead))
+def _announced(node: Node, flag: str) -> Reading:
+    """Compare what livepeer was started with, which it tells others until it ends, with what this machine is now."""
+    told = _argument(node, flag)
+    own = own_address(node.config["metadata"])
+    if told.partition(":")[0] != (own.public or own.private):
+        return _elsewhere("livepeer", told, own.told)
+    return Reading("service-address", "", OK, 1.0, "livepeer tells others {}, which is this machine".format(told))
+
+
+def _argument(node: Node, flag: str) -> str:
+    """Return an argument of the livepeer that runs."""
+    unit = node.config["units"]["livepeer"]
+    shown = node.run(["systemctl", "show", "-p", "MainPID", "--", unit])
+    found = re.search(r"^MainPID=([1-9]\d*)$", shown, re.MULTILINE)
+    words = node.read("/proc/{}/cmdline".format(found.group(1))).split("\0") if found else []
+    if flag not in words[:-1]:
+        raise NoAnswer("{} does not run with {}".format(unit, flag))
+    return words[words.index(flag) + 1]
+
+
+def _elsewhere(who: str, told: str, instead: str) -> Reading:
+    return Reading("service-address", "", ALARM, 0.0, "{} tells others {}, but {}".format(who, told, instead))
 
 
 def _addresses(host: str) -> "set[str]":
@@ -100,9 +123,24 @@ def _addresses(host: str) -> "set[str]":
         raise NoAnswer("{} is no name that can be looked up: {}".format(host, error)) from None
 
 
-def public_address(service: str = METADATA) -> str:
-    """Return the instance's public IPv4 address (IMDSv2)."""
-    headers = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
-    token = request("PUT", service + "/latest/api/token", headers=headers).decode("ascii", "replace")
-    address = request("GET", service + "/latest/meta-data/public-ipv4", headers={"X-aws-ec2-metadata-token": token})
-    return address.decode("ascii", "replace").strip()
+class Own(NamedTuple):
+    """The addresses of this machine; ``public`` is empty where it has none."""
+
+    public: str
+    private: str
+
+    @property
+    def told(self) -> str:
+        """Say what this machine is."""
+        if self.public:
+            return "this machine is {}".format(self.public)
+        return "this machine is {} and has no public address".format(self.private)
+
+
+def own_address(metadata: str) -> Own:
+    """Return the addresses that the instance metadata service (HOST:PORT) knows."""
+    service = Metadata(metadata)
+    try:
+        return Own(service.item("public-ipv4").strip(), service.item("local-ipv4").strip())
+    except NotYet as error:
+        raise NoAnswer(str(error)) from None
