@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,8 +16,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import boto3
+import moto.settings
 import pytest
 from instance_role import Metadata  # type: ignore[import-not-found, unused-ignore]
+from moto.server import ThreadedMotoServer
 from watch import cloudwatch
 from watch.board import Shown
 from watch.model import OK, WARN, Reading
@@ -24,7 +28,7 @@ from watch.model import OK, WARN, Reading
 from packer.watch import watch_configuration
 from tests.contract.conftest import LabNone
 from tests.unit.watch.machine import ALARM, UNKNOWN, Machine
-from transcoder import alarms, tags
+from transcoder import alarms, iam, tags
 from transcoder import settings as settings_module
 from transcoder.alarmed import HEARTBEAT, NAMESPACE, OTHERS
 from transcoder.aws import Aws
@@ -32,7 +36,7 @@ from transcoder.errors import Refused
 from transcoder.layout import LIVEPEER
 from transcoder.model import Instance
 from transcoder.recipes import monitoring
-from transcoder.settings import ROOT, Settings
+from transcoder.settings import ROOT, Settings, load
 from transcoder.stacks import Change, StackEvent
 from transcoder.world import VolumeRequest, World
 
@@ -263,3 +267,51 @@ def test_a_stack_of_that_name_that_is_not_ours_is_left_alone(world: World, lab_n
                 task(world, Console())
     finally:
         client.delete_stack(StackName=name)
+
+
+@pytest.fixture
+def strict(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A CloudWatch that looks at signatures and at the policies of who calls."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    monkeypatch.undo()
+    server.stop()
+
+
+def role_with(endpoint: str, policy: dict[str, Any]) -> dict[str, str]:
+    """Make a role with this policy; return its credentials as the metadata service words them."""
+
+    def client(service: str) -> Any:
+        own = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
+        return boto3.client(service, region_name="us-east-1", endpoint_url=endpoint, **own)
+
+    name = f"node-{uuid.uuid4()}"
+    arn = client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    # moto goes by the name that a call is signed for, which is "monitoring"; IAM's own name of it is "cloudwatch".
+    text = json.dumps(policy).replace("cloudwatch:PutMetricData", "monitoring:PutMetricData")
+    client("iam").put_role_policy(RoleName=name, PolicyName="node", PolicyDocument=text)
+    given = client("sts").assume_role(RoleArn=arn, RoleSessionName="i-1")["Credentials"]
+    return {
+        "AccessKeyId": given["AccessKeyId"],
+        "SecretAccessKey": given["SecretAccessKey"],
+        "Token": given["SessionToken"],
+    }
+
+
+def test_a_node_signs_as_its_role_and_may_what_the_printed_policy_says(
+    strict: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = environment(tmp_path, strict, "signed")
+    may = role_with(strict, iam.render("instance", settings, "123456789012"))
+    may_not = role_with(strict, iam.render("instance", load("lab"), "123456789012"))
+    monkeypatch.setattr(moto.settings, "INITIAL_NO_AUTH_ACTION_COUNT", 0.0)
+
+    def sent_as(role: dict[str, str]) -> str:
+        monkeypatch.setitem(ITEMS, "iam/security-credentials/node", json.dumps(role))
+        return send(settings, tmp_path / "machine", [("unit", OK)]).message
+
+    assert sent_as(may) == "2 metrics are sent"
+    assert "SignatureDoesNotMatch" in sent_as({**may, "SecretAccessKey": "another"})
+    assert "the role of this instance may not cloudwatch:PutMetricData" in sent_as(may_not)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.aws.scripted import Rig, error, lost
+from tests.unit.aws.scripted import Answer, Rig, error, lost
 from transcoder.errors import Failed, Refused
 from transcoder.stacks import Change
 
@@ -65,7 +65,7 @@ def test_a_change_set_without_changes_is_empty_and_no_failure(reason: str) -> No
 
 
 def test_events_come_oldest_first_and_only_those_after_the_last_one_seen() -> None:
-    pages = [
+    pages: list[Answer] = [
         {"StackEvents": [event(5), event(4, "CREATE_FAILED", "no")], "NextToken": "2"},
         {"StackEvents": [event(3), event(2), event(1)]},
     ]

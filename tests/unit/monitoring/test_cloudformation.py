@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cfnlint import api
+from cfnlint import api  # type: ignore[import-untyped]
 
 from transcoder import alarms
 from transcoder.alarmed import ALARMED, EXCLUDED, HEARTBEAT, NAMESPACE, OTHERS, UNSENT

@@ -14,7 +14,7 @@ import pytest
 from transcoder_node import NotYet, Refusal  # type: ignore[import-not-found, unused-ignore]
 from watch import cloudwatch, main, show
 from watch.board import Board, Shown
-from watch.loop import observe
+from watch.loop import Loop, Timing, observe
 from watch.model import NoAnswer, Reading
 
 from tests.unit.watch.machine import ALARM, OK, UNKNOWN, WARN, Machine
@@ -214,9 +214,9 @@ def test_a_sending_that_hangs_hangs_alone(tmp_path: Path, amazon: Amazon) -> Non
         yield Reading("clock", "", OK, None, "")
 
     board = Board(machine.config["checks"], "docs/runbooks/")
-    timing = main.Timing(60, 60)
+    timing = Timing(60, 60)
     probes = {"cloudwatch": sender(role=Hanging()).look, "quick": quick}
-    loop = main.Loop(machine.node, board, probes, {"cloudwatch": timing, "quick": timing})
+    loop = Loop(machine.node, board, probes, {"cloudwatch": timing, "quick": timing})
     loop.tick(lambda: 0.0)
     deadline = time.monotonic() + 30
     while not any(item.reading.check == "clock" for item in board.shown(0, 0)):
