@@ -111,8 +111,8 @@ def deploy(world: World, console: Console) -> Outcome:
             return outcome
         console.confirm(f"stack {outcome.stack}: carry it out?")
         last = _newest(stacks, question.stack_id)
-        question.carried_out = True
         stacks.carry_out(question.stack_id, question.name)
+        question.carried_out = True
     after = _done(world, console, question.stack_id, last)
     if after.status not in GOOD:
         raise _failure(world, after, last, DEPLOY)
