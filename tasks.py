@@ -565,6 +565,70 @@ def cron_remove(_context: Context, env: str = "", dry_run: bool = False, json: b
     report_restarts.print_cron(cron.remove(app.settings(env), dry_run=dry_run), as_json=json)
 
 
+@app.task(
+    help={"env": ENV, "yes": YES, "dry-run": "print the CloudFormation template, change nothing", "json": JSON},
+)
+def monitoring_deploy(
+    _context: Context, env: str = "", yes: bool = False, dry_run: bool = False, json: bool = False
+) -> None:
+    """
+    Alarms in CloudWatch for the nodes that there are: make or change their CloudFormation stack by a change set.
+
+    Examples:
+        invoke monitoring.deploy --dry-run
+        invoke monitoring.deploy --env bionic-2018 --yes
+    """
+    from transcoder import report_stack
+    from transcoder.recipes import monitoring as recipe
+
+    settings = app.settings(env)
+    with app.world(settings) as world:
+        if dry_run:
+            report_stack.print_template(recipe.template(world), as_json=json)
+            return
+        outcome = recipe.deploy(world, report_stack.StackConsole(yes=yes, json_output=json))
+    report_stack.print_outcome(outcome, settings, looked=False, as_json=json)
+
+
+@app.task(help={"env": ENV, "json": JSON})
+def monitoring_diff(_context: Context, env: str = "", json: bool = False) -> None:
+    """
+    Show what monitoring.deploy would change, in CloudFormation's own words. Changes nothing.
+
+    Examples:
+        invoke monitoring.diff
+        invoke monitoring.diff --json
+    """
+    from transcoder import report_stack
+    from transcoder.recipes import monitoring as recipe
+
+    settings = app.settings(env)
+    with app.world(settings) as world:
+        outcome = recipe.diff(world, report_stack.StackConsole(json_output=json))
+    report_stack.print_outcome(outcome, settings, looked=True, as_json=json)
+
+
+@app.task(help={"env": ENV, "yes": YES, "dry-run": "say what would be deleted, change nothing", "json": JSON})
+def monitoring_remove(
+    _context: Context, env: str = "", yes: bool = False, dry_run: bool = False, json: bool = False
+) -> None:
+    """
+    Delete the stack of the environment's alarms. Nodes go on sending, and nobody gets mail.
+
+    Examples:
+        invoke monitoring.remove --dry-run
+        invoke monitoring.remove --yes
+    """
+    from transcoder import report_stack
+    from transcoder.recipes import monitoring as recipe
+
+    settings = app.settings(env)
+    with app.world(settings) as world:
+        console = report_stack.StackConsole(yes=yes, json_output=json)
+        outcome = recipe.remove(world, console, dry_run=dry_run)
+    report_stack.print_outcome(outcome, settings, looked=dry_run, as_json=json)
+
+
 namespace = Collection(amis, bake_ami, catalog, iam, keys, launch, nightly_restart, retire_amis, terminate, verify_ami)
 lab = Collection("lab")
 for _task, _name in (
@@ -582,3 +646,7 @@ cron = Collection("cron")
 for _task, _name in ((cron_install, "install"), (cron_show, "show"), (cron_remove, "remove")):
     cron.add_task(_task, name=_name)
 namespace.add_collection(cron)
+monitoring = Collection("monitoring")
+for _task, _name in ((monitoring_deploy, "deploy"), (monitoring_diff, "diff"), (monitoring_remove, "remove")):
+    monitoring.add_task(_task, name=_name)
+namespace.add_collection(monitoring)

@@ -108,6 +108,10 @@ class ControlPlane:
             status, headers, answer = answers.error(environ, verdict.code, answers.text_of(verdict.code))
             start(status, headers)
             return answer
+        if asked.service == "cloudformation":
+            from lab import alarms  # noqa: PLC0415 - moto's CloudFormation loads many of its services
+
+            alarms.install()
         with self.cloud.seams.view(asked):
             answer = b"".join(self._application(environ, start))
         self._reconciler.wires.refresh()

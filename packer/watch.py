@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from packer.programs import choice_of
-from transcoder import layout, shape
+from transcoder import alarms, layout, shape
 from transcoder.catalog.choice import Choice
 from transcoder.catalog.history import at
 from transcoder.catalog.livepeer import LAYOUTS, NETWORKS, PORTS
@@ -15,7 +15,6 @@ from transcoder.catalog.protocol import CONTRACT_KEYS, DEFAULT_ROUND_SECONDS, EV
 from transcoder.checks import patience
 from transcoder.settings import Settings
 
-LOCAL_RPC = "http://127.0.0.1:8545"
 METADATA = "169.254.169.254:80"
 TLS_SINCE, SERVICE_URI_SINCE, TICKETS_SINCE = (0, 3, 0), (0, 4, 0), (0, 5, 9)
 """go-livepeer: the work port speaks TLS; the own record has ServiceURI; the database has ticketQueue."""
@@ -25,7 +24,6 @@ def watch_configuration(settings: Settings) -> dict[str, Any]:
     """Return the configuration of the watch, as JSON has it. There is no secret in it."""
     choice, own = choice_of(settings), settings.watch
     volumes = shape.data_volumes(settings)
-    rpc = _rpc(settings, choice)
     return {
         "identity": {
             "environment": settings.name,
@@ -45,22 +43,12 @@ def watch_configuration(settings: Settings) -> dict[str, Any]:
         "metadata": METADATA,
         "units": {volume.role: volume.service.unit for volume in volumes} | {"chrony": "chrony.service"},
         "volumes": {volume.role: {"mount": volume.mount, "label": volume.label} for volume in volumes},
-        "geth": {"url": LOCAL_RPC} if settings.geth.enabled else None,
-        "rpc": rpc,
+        "geth": {"url": shape.LOCAL_RPC} if settings.geth.enabled else None,
+        "rpc": shape.contracts_rpc(settings),
         "protocol": _protocol(settings),
         "livepeer": _livepeer(choice),
+        "cloudwatch": alarms.sending(settings),
     }
-
-
-def _rpc(settings: Settings, choice: Choice) -> str:
-    """Return where the contracts are asked; empty where the watch knows no endpoint of livepeer's chain."""
-    if settings.livepeer.network not in PROTOCOLS:
-        return ""
-    if settings.watch.rpc_url:
-        return settings.watch.rpc_url
-    if choice.uses_local_geth:
-        return LOCAL_RPC
-    return choice.livepeer.eth_url if choice.livepeer.eth_url.startswith(("http://", "https://")) else ""
 
 
 def _derived(settings: Settings) -> dict[str, float]:

@@ -17,6 +17,7 @@ from transcoder.aws_locks import Locks
 from transcoder.aws_network import Network
 from transcoder.aws_shapes import tag_list
 from transcoder.aws_snapshots import Snapshots
+from transcoder.aws_stacks import AwsStacks
 from transcoder.aws_volumes import Volumes
 from transcoder.settings import Settings
 from transcoder.world import ApiCall
@@ -45,6 +46,10 @@ class Aws(Instances, Volumes, Snapshots, Network, Images, Locks):
             if region not in self._elsewhere:
                 self._elsewhere[region] = Aws(self._settings.in_region(region))
             return self._elsewhere[region]
+
+    def stacks(self) -> AwsStacks:
+        """Return CloudFormation of the same account and region."""
+        return AwsStacks(self._settings, self._calls)
 
     def denial(self, call: ApiCall) -> str:
         """Return why a call is not permitted, in EC2's words, or nothing; see `Calls.denial`."""

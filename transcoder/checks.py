@@ -65,6 +65,7 @@ CHECKS = (
     Check("reboot", "no reboot is asked for", 0, 0),
     Check("image-age", "the image is not old", 0, 0),
     Check("watch", "the watch's own looks come to an end", 60, 60),
+    Check("cloudwatch", "the readings reach CloudWatch", 60, 60),
 )
 BY_NAME = {check.name: check for check in CHECKS}
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from transcoder import alarms
 from transcoder.errors import Refused
 from transcoder.settings import ROOT, Settings
 
@@ -62,6 +63,8 @@ def _values(settings: Settings, account: str) -> dict[str, str]:
         "keys": keys.prefix,
         "ssm": "yes" if keys.store == "ssm" else "",
         "secrets_manager": "yes" if keys.store == "secrets-manager" else "",
+        "cloudwatch": "yes" if settings.monitoring.cloudwatch else "",
+        "stack": alarms.stack_name(settings),
         "keys_key": _key(keys.kms_key_id, start),
         "disk_key": _key(disk[0], start) if len(set(disk)) == 1 else (start + "*" if disk else ""),
     }

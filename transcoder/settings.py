@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validat
 from transcoder.errors import BadSettings
 from transcoder.settings_image import Image, Region
 from transcoder.settings_keys import KeySettings
+from transcoder.settings_monitoring import Monitoring
 from transcoder.settings_programs import Downloads, Geth, Gpu, Livepeer, Table
 from transcoder.settings_watch import Watch
 
@@ -24,7 +25,7 @@ DIRECTORY = ROOT / "environments"
 DEFAULT = "lab"
 OWN_TABLES = (
     *("aws", "ssh", "image", "downloads", "geth", "livepeer", "gpu"),
-    *("instance", "volumes", "node", "keys", "operator", "watch"),
+    *("instance", "volumes", "node", "keys", "operator", "watch", "monitoring"),
 )
 
 VolumeType = Literal["gp2", "gp3", "io1", "io2", "st1", "sc1", "standard"]
@@ -169,6 +170,7 @@ class Settings(Table):
     keys: KeySettings = KeySettings()
     operator: OperatorSettings = OperatorSettings()
     watch: Watch = Watch()
+    monitoring: Monitoring = Monitoring()
     extensions: Mapping[str, Any] = Field(default_factory=dict, repr=False)
     """Tables of the file that belong to others, as they stand there."""
 
@@ -182,6 +184,15 @@ class Settings(Table):
     def _geth_has_its_volume(self) -> Self:
         if self.geth.enabled and self.volumes.geth_if_any is None:
             raise ValueError("volumes.geth: missing, and geth is enabled")
+        return self
+
+    @model_validator(mode="after")
+    def _readings_are_sent_by_a_role(self) -> Self:
+        if self.monitoring.cloudwatch and not self.aws.instance_profile:
+            raise ValueError(
+                "monitoring.cloudwatch: nodes send their readings as their own role: give aws.instance_profile, whose "
+                "role has the policy that `invoke iam --policy instance` prints"
+            )
         return self
 
     def in_region(self, region: str) -> Settings:

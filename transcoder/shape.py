@@ -7,10 +7,14 @@ and what is not there has no lane, no step and no row. Everything that goes thro
 from __future__ import annotations
 
 from transcoder.catalog.history import Version, numbers
-from transcoder.catalog.livepeer import OLDEST
+from transcoder.catalog.livepeer import NETWORKS, OLDEST
 from transcoder.catalog.livepeer_api import Api, api
+from transcoder.catalog.protocol import PROTOCOLS
 from transcoder.layout import GETH, LIVEPEER, VOLUMES, DataVolume
 from transcoder.settings import Settings, VolumeSettings
+
+LOCAL_RPC = "http://127.0.0.1:8545"
+"""Where the geth of the machine is asked."""
 
 
 def data_volumes(settings: Settings) -> tuple[DataVolume, ...]:
@@ -49,3 +53,16 @@ def livepeer_api(settings: Settings) -> Api:
 def api_of(version: Version) -> Api:
     """Return how a livepeer is asked; one older than the catalog is as its first."""
     return api(max(version, OLDEST))
+
+
+def contracts_rpc(settings: Settings) -> str:
+    """Return where a node's watch asks the contracts; empty where it knows no endpoint of livepeer's chain."""
+    own = settings.livepeer
+    if own.network not in PROTOCOLS:
+        return ""
+    if settings.watch.rpc_url:
+        return settings.watch.rpc_url
+    named = own.eth_url or own.private_options
+    if has_geth(settings) and NETWORKS[own.network].layer == 1 and not named:
+        return LOCAL_RPC
+    return own.eth_url if own.eth_url.startswith(("http://", "https://")) else ""

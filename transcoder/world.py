@@ -17,6 +17,7 @@ from transcoder.errors import Failed, Refused, TranscoderError, Unreachable
 from transcoder.model import ElasticIp, Image, ImageUse, Instance, Snapshot, Volume
 from transcoder.secret import Secret
 from transcoder.settings import Settings
+from transcoder.stacks import Stacks
 
 T = TypeVar("T")
 
@@ -120,6 +121,7 @@ class Cloud(Protocol):
     def lock_holder(self, node: str) -> Lock | None: ...
     def lock_holders(self) -> Mapping[str, Lock]: ...
     def free_lock(self, node: str, lock: Lock | None = None) -> Lock | None: ...
+    def stacks(self) -> Stacks: ...
 
 
 @dataclass(frozen=True)

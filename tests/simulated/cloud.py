@@ -10,6 +10,7 @@ from tests.simulated.clock import SimulatedClock
 from tests.simulated.disk import blank
 from tests.simulated.ec2 import ACTIONS, READS, ROOT, Answer, Call, NotNow, Tags, api, wanted
 from tests.simulated.images import Images
+from tests.simulated.stacks import SimulatedStacks
 from transcoder.model import ElasticIp, Instance
 from transcoder.world import ApiCall, LaunchRequest, Lock
 
@@ -32,6 +33,11 @@ class SimulatedCloud(Images):
         """Told that a machine ends its programs in order."""
         self.ending: set[str] = set()
         """Instances that are ``stopping`` and still run."""
+        self._stacks = SimulatedStacks(clock)
+
+    def stacks(self) -> SimulatedStacks:
+        """Return CloudFormation of this region."""
+        return self._stacks
 
     def in_region(self, region: str) -> SimulatedCloud:
         """Return another region of the same world; its own where the world has no such one."""

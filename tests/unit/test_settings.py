@@ -311,3 +311,23 @@ def test_an_environment_in_another_region_keeps_all_but_what_is_of_its_own_regio
     there = home.in_region("eu-west-1")
     assert (there.aws.region, there.aws.kms_key_id, there.name) == ("eu-west-1", "", home.name)
     assert there.aws.endpoint_url == home.aws.endpoint_url
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('emails = ["ops"]', "ops: no mail address"),
+        ('checks = ["rewards"]', "no such check: rewards; there are"),
+        ('checks = ["cloudwatch"]', "no such check: cloudwatch"),
+        ('endpoint_url = "monitoring.example"', "is not an http(s) address"),
+        ("minutes = 0", "greater than or equal to 1"),
+        ('level = "ok"', "'warn' or 'alarm'"),
+        ("cloudwatch = true", "give aws.instance_profile"),
+    ],
+)
+def test_a_wrong_monitoring_table_is_told(tmp_path: Path, line: str, said: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(WHOLE + f"\n[monitoring]\n{line}\n")
+    with pytest.raises(BadSettings) as caught:
+        load(str(path))
+    assert said in str(caught.value)

@@ -16,7 +16,7 @@ from botocore import xform_name
 
 from transcoder.settings import ROOT
 
-SERVICES = ("ec2", "ssm", "secretsmanager", "autoscaling")
+SERVICES = ("ec2", "ssm", "secretsmanager", "autoscaling", "cloudformation")
 CALLERS = [*sorted((ROOT / "transcoder").glob("aws*.py")), *sorted((ROOT / "transcoder/keystores").glob("*.py"))]
 REACHING = (
     *("transcoder.recipes", "transcoder.actions", "transcoder.operate", "transcoder.keystores", "transcoder.world"),
@@ -25,6 +25,8 @@ REACHING = (
 """Modules that are looked into; what is below them, `transcoder.aws` has the names of."""
 FOREIGN = {"call", "make", "pages"}
 BAKE_TASKS = ("invoke amis", "invoke bake-ami", "invoke retire-amis", "invoke verify-ami")
+GROUPS = ("monitoring",)
+"""Collections of tasks that stand in ``tasks.py`` with their collection's name before their own."""
 KEYS = {"transcoder.recipes.key_facts", "transcoder.recipes.list_keys"}
 """What asks the key stores."""
 NOT_FOR_IMAGES = {"ec2:DescribeAddresses"}
@@ -78,13 +80,19 @@ def by_task() -> dict[str, set[str]]:
     """Return every task that reaches AWS, as it is typed, with the actions that it reaches."""
     files = [("invoke", ROOT / "tasks.py"), *(("fab", path) for path in sorted((ROOT / "fabfile").glob("*.py")))]
     found = {
-        (line := f"{program} {node.name.replace('_', '-')}"): _reached(node, path)
-        - (NOT_FOR_IMAGES if line in BAKE_TASKS else set())
+        (line := typed(program, node.name)): _reached(node, path) - (NOT_FOR_IMAGES if line in BAKE_TASKS else set())
         for program, path in files
         for node in ast.parse(path.read_text(encoding="utf-8")).body
         if isinstance(node, ast.FunctionDef) and node.decorator_list
     }
     return {task: actions for task, actions in sorted(found.items()) if actions}
+
+
+def typed(program: str, function: str) -> str:
+    """Return a task as it is typed."""
+    name = function.replace("_", "-")
+    group = name.partition("-")[0]
+    return f"{program} {name.replace('-', '.', 1) if group in GROUPS else name}"
 
 
 Place = tuple[str, str]

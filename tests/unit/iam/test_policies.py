@@ -12,6 +12,7 @@ import pytest
 from tests.unit.iam import derived
 from transcoder import iam
 from transcoder import settings as settings_module
+from transcoder.alarmed import NAMESPACE
 from transcoder.errors import Refused
 from transcoder.settings import ROOT, Settings
 
@@ -27,7 +28,8 @@ def full(store: str = "ssm") -> Settings:
     """Return an environment that has need of every statement."""
     aws = SETTINGS.aws.model_copy(update={"instance_profile": "node", "kms_key_id": "disk"})
     keys = SETTINGS.keys.model_copy(update={"kms_key_id": "keys", "store": store})
-    return SETTINGS.model_copy(update={"aws": aws, "keys": keys})
+    monitoring = SETTINGS.monitoring.model_copy(update={"cloudwatch": True})
+    return SETTINGS.model_copy(update={"aws": aws, "keys": keys, "monitoring": monitoring})
 
 
 def granted(kind: str) -> set[str]:
@@ -59,14 +61,34 @@ def test_every_exception_is_granted_has_a_reason_and_is_not_called() -> None:
     assert not (set(EXCEPTIONS) & derived.everything())
 
 
-def test_the_machine_is_granted_nothing() -> None:
-    assert granted("instance") == set()
+def test_the_machine_is_granted_what_it_calls_and_nothing_where_it_calls_nothing() -> None:
+    assert granted("instance") == {"cloudwatch:PutMetricData"}
+    assert iam.actions(iam.render("instance", SETTINGS)) == set()
+
+
+def test_the_machine_is_denied_everything_else_whatever_is_attached() -> None:
+    for settings in (SETTINGS, full()):
+        (deny,) = [each for each in iam.render("instance", settings)["Statement"] if each["Effect"] == "Deny"]
+        assert set(deny["NotAction"]) == granted("instance")
+
+
+def test_the_machine_writes_into_the_namespace_of_its_watch_alone() -> None:
+    (allow,) = [each for each in iam.render("instance", full())["Statement"] if each["Effect"] == "Allow"]
+    assert allow["Condition"] == {"StringEquals": {"cloudwatch:namespace": NAMESPACE}}
+
+
+def test_alarms_may_be_changed_where_there_are_any_and_these_alone() -> None:
+    assert not [each for each in iam.actions(iam.render("operator", SETTINGS)) if each.startswith("cloudformation:")]
+    statements = {each["Sid"]: each for each in iam.render("operator", full(), "123456789012")["Statement"]}
+    assert statements["AlarmStack"]["Resource"].endswith(":123456789012:stack/transcoder-lab/*")
+    assert statements["Alarms"]["Resource"].endswith(":alarm:transcoder-lab-*")
+    assert statements["AlarmTopic"]["Resource"].endswith(":transcoder-lab")
 
 
 def covered(policy: dict[str, Any], action: str, form: str) -> bool:
     """Tell whether any statement allows an action on a kind of resource: parliament looks at one at a time."""
     kind = form.rsplit(":", 1)[1]
-    resources = [r for s in policy["Statement"] if action in s["Action"] for r in s["Resource"]]
+    resources = [r for s in policy["Statement"] if action in s.get("Action", ()) for r in s["Resource"]]
     return any(fnmatchcase(resource.rsplit(":", 1)[1], kind) for resource in resources)
 
 

@@ -127,6 +127,7 @@ def test_a_post_carries_body_and_signature(service: str) -> None:
         (400, b'{"__type": "AccessDeniedException", "Message": "no"}', "AccessDeniedException"),
         (400, b'{"__type": "com.amazonaws.ssm#ParameterNotFound"}', "ParameterNotFound"),
         (403, b"<html>away", "HTTP 403"),
+        (403, b"<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>", "AccessDenied"),
     ],
 )
 def test_a_refusal_has_its_code(service: str, status: int, body: bytes, code: str) -> None:
@@ -134,6 +135,14 @@ def test_a_refusal_has_its_code(service: str, status: int, body: bytes, code: st
     with pytest.raises(instance_role.Denied) as caught:
         instance_role.post("ssm", "us-east-1", CREDENTIALS, b"{}", {}, "http://" + service)
     assert caught.value.code == code
+
+
+def test_a_refusal_in_xml_has_its_words(service: str) -> None:
+    text = b"<ErrorResponse><Error><Type>Sender</Type><Code>Throttling</Code><Message>Rate &lt; 1</Message></Error>"
+    Answers.answer = (400, text)
+    with pytest.raises(instance_role.Denied) as caught:
+        instance_role.post("monitoring", "us-east-1", CREDENTIALS, b"", {}, "http://" + service)
+    assert str(caught.value) == "Throttling: Rate < 1"
 
 
 def test_a_broken_service_may_recover(service: str) -> None:

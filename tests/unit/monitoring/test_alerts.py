@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from transcoder.alarmed import HEARTBEAT, OTHERS
 from transcoder.checks import CHECKS
 from transcoder.settings import ROOT
 
@@ -43,8 +44,9 @@ def test_there_is_no_alert_without_a_check() -> None:
 
 def test_every_page_has_an_alert_and_every_alert_a_page() -> None:
     pages = {f"docs/runbooks/{path.name}" for path in RUNBOOKS.glob("*.md")}
+    of_cloudwatch = {f"docs/runbooks/{metric}.md" for metric in (HEARTBEAT, OTHERS)}
 
-    assert {rule["annotations"]["runbook"] for rule in ALERTS.values()} == pages
+    assert {rule["annotations"]["runbook"] for rule in ALERTS.values()} | of_cloudwatch == pages
 
 
 @pytest.mark.parametrize("page", sorted(RUNBOOKS.glob("*.md")), ids=lambda path: path.stem)
@@ -60,7 +62,7 @@ def test_a_page_says_what_it_means_what_to_look_at_and_what_to_type(page: Path) 
 def test_every_check_that_the_watch_yields_is_in_the_table_and_the_other_way_round() -> None:
     source = "\n".join(path.read_text() for path in WATCH.glob("*.py"))
     direct = set(re.findall(r'Reading\(\s*"([a-z-]+)"', source))
-    passed_on = {"geth-head", "geth-advancing", "rpc", "slashed", "deactivated", "watch"}
+    passed_on = {"geth-head", "geth-advancing", "rpc", "slashed", "deactivated", "watch", "cloudwatch"}
 
     assert direct | passed_on == {check.name for check in CHECKS}
     assert all(f'"{name}"' in source for name in passed_on)

@@ -10,8 +10,10 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html desc
 import collections
 import hashlib
 import hmac
+import html
 import http.client
 import json
+import re
 import time
 from urllib.parse import urlsplit
 
@@ -66,8 +68,8 @@ class Metadata:
         role = self.item("iam/security-credentials/").split("\n")[0]
         if not role:
             raise Refusal(
-                "this instance has no IAM role: give it an instance profile with the policy that `invoke iam instance` "
-                "prints (aws.instance_profile in the environment does it at launch)"
+                "this instance has no IAM role: give it an instance profile with the policy that `invoke iam "
+                "--policy instance` prints (aws.instance_profile in the environment does it at launch)"
             )
         try:
             document = json.loads(self.item("iam/security-credentials/" + role))
@@ -147,11 +149,14 @@ def sign(service, region, credentials, host, body, headers, moment):
 
 
 def _denied(status, answer):
-    """Return the error that a refusing answer tells, of the JSON protocols; of another its first words."""
+    """Return the error that a refusing answer tells: of the JSON protocols, of XML, or of another its first words."""
     text = answer.decode("utf-8", "replace")
     try:
         document = json.loads(text)
         code = str(document["__type"]).rsplit("#", 1)[-1]
         return Denied(code, str(document.get("message", document.get("Message", ""))))
     except (ValueError, KeyError, TypeError, AttributeError):
+        code, message = (re.search("<{0}>(.*?)</{0}>".format(name), text, re.DOTALL) for name in ("Code", "Message"))
+        if code:
+            return Denied(html.unescape(code.group(1)), html.unescape(message.group(1)) if message else "")
         return Denied("HTTP {}".format(status), " ".join(text.split())[:200])

@@ -11,7 +11,7 @@ from typing import Any, Dict, List
 
 from transcoder_node import notify
 
-from . import clock, counted, geth, image, livepeer, money, rounds, service, show, units, volumes
+from . import clock, cloudwatch, counted, geth, image, livepeer, money, rounds, service, show, units, volumes
 from .board import Board
 from .commands import run
 from .loop import Loop, Timing
@@ -51,9 +51,16 @@ def timings_of(config: Dict[str, Any], probes: Dict[str, Probe]) -> Dict[str, Ti
     often, deadline = float(config["interval_seconds"]), float(config["answer_seconds"])
     hosted = often if config["geth"] else float(config["rpc_interval_seconds"])
     seldom = max(often, float(config["slow_interval_seconds"]))
-    slow = {"image": SLOW, "service": seldom, "money": seldom, "rounds": hosted, "rpc": hosted}
+    slow = {
+        "image": SLOW,
+        "cloudwatch": cloudwatch.INTERVAL,
+        "service": seldom,
+        "money": seldom,
+        "rounds": hosted,
+        "rpc": hosted,
+    }
     # A round takes many questions, one after the other.
-    patient = {"rounds": 6 * deadline, "geth": 3 * deadline, "livepeer": 3 * deadline}
+    patient = {"cloudwatch": 3 * deadline, "rounds": 6 * deadline, "geth": 3 * deadline, "livepeer": 3 * deadline}
     return {name: Timing(slow.get(name, often), patient.get(name, deadline)) for name in probes}
 
 
@@ -75,6 +82,8 @@ class Watch:
         self.node = Node(config, root, time.time, Store(state), run)
         self.board = Board(config["checks"], config["runbooks"])
         probes = probes_of(config)
+        if config.get("cloudwatch"):
+            probes["cloudwatch"] = cloudwatch.Sender(config["cloudwatch"], self._shown, self._identity).look
         self.loop = Loop(self.node, self.board, probes, timings_of(config, probes))
         listen = config["listen"]
         pages = {"/health": self._health, "/metrics": self._metrics}
@@ -99,16 +108,19 @@ class Watch:
     def _shown(self) -> List[Any]:
         return self.board.shown(time.monotonic(), time.time())
 
+    def _identity(self) -> Dict[str, str]:
+        return identity_of(self.config, self.node)
+
     def _line(self) -> str:
         return show.status_line(self._shown())
 
     def _health(self) -> "tuple[int, str, str]":
-        status, body = show.health(self._shown(), identity_of(self.config, self.node), time.time())
+        status, body = show.health(self._shown(), self._identity(), time.time())
         return status, "application/json", body
 
     def _metrics(self) -> "tuple[int, str, str]":
-        identity = identity_of(self.config, self.node)
-        return 200, "text/plain; version=0.0.4", show.metrics(self._shown(), self.board.gauges(), identity)
+        body = show.metrics(self._shown(), self.board.gauges(), self._identity())
+        return 200, "text/plain; version=0.0.4", body
 
 
 def main(arguments: List[str]) -> int:
