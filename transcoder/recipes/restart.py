@@ -154,9 +154,9 @@ def _units(observed: Observed) -> tuple[str, ...]:
 
 
 def _young(observed: Observed, data: DataVolume) -> bool:
-    """Tell whether a service was started so recently that it is to be left alone."""
+    """Tell whether a service was started so recently that it is to be left alone: not when geth has stalled."""
     state = observed.seen.service(data.service.unit)
-    if not observed.request.max_age or not state.running:
+    if not observed.request.max_age or not state.running or _chain_is_away(observed):
         return False
     return observed.now - started(state) < observed.request.max_age
 

@@ -155,6 +155,15 @@ def test_what_was_started_lately_is_left_alone() -> None:
     assert outcome.nothing_to_do
 
 
+def test_a_geth_that_has_stalled_is_restarted_however_young_it_is() -> None:
+    sim = node()
+    sim.machine(NODE).faults.geth_stalls_at = sim.clock.monotonic()
+    sim.clock.sleep(600.0)
+    console = again(sim, max_age=86400.0)
+    assert ended(console)[0] == "geth/stop"
+    assert ended(console)[-1] == "livepeer/healthy"
+
+
 def test_a_node_without_geth_has_its_livepeer_restarted() -> None:
     sim = node(Simulation(without_geth()))
     console = again(sim)
