@@ -55,7 +55,8 @@ def write_environment(directory: Path) -> Path:
         .replace("5620", str(PORT))
     )
     path = directory / "rehearse.toml"
-    path.write_text(changed, encoding="utf-8")
+    # A stalled geth is to be seen within a minute.
+    path.write_text(f'{changed}\n[watch]\nafter_seconds = {{ "geth-head" = 20 }}\n', encoding="utf-8")
     return path
 
 
