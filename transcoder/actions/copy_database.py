@@ -14,8 +14,9 @@ import os
 import sys
 import tempfile
 
-OK, DONE, READ_ONLY, CREATE, WAIT = 0, 101, 1, 6, 10000
-"""sqlite3.h: SQLITE_OK, SQLITE_DONE, SQLITE_OPEN_READONLY, SQLITE_OPEN_READWRITE | _CREATE; milliseconds."""
+OK, DONE, READ_ONLY, CREATE, WAIT = 0, 101, 1, 6, 120000
+"""sqlite3.h: SQLITE_OK, SQLITE_DONE, SQLITE_OPEN_READONLY, SQLITE_OPEN_READWRITE | _CREATE; milliseconds for
+which a writer is waited for: one that writes without a pause leaves little room for others."""
 
 
 def opened(library: ctypes.CDLL, path: str, flags: int) -> ctypes.c_void_p:
