@@ -19,7 +19,7 @@ from tests.simulated.disk import KEY, ours
 from tests.simulated.world import NODE, Simulation
 from tests.unit.recipes import test_verify_keys as keys
 from tests.unit.recipes.test_backup_and_restore_keys import emptied, node
-from transcoder import app, report, tags
+from transcoder import app, proof, report, tags
 from transcoder.errors import Refused
 from transcoder.layout import LIVEPEER
 from transcoder.recipes.list_keys import Held, Key
@@ -44,7 +44,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, simulation: Simulation) -> Simulation
 @pytest.fixture
 def sim(monkeypatch: pytest.MonkeyPatch) -> Simulation:
     """A node whose key `keys.OLD` opens, backed up."""
-    monkeypatch.setattr(keys.proof, "LIGHT", 2)
+    monkeypatch.setattr(proof, "LIGHT", 2)
     return typed(monkeypatch, keys.backed_up())
 
 
