@@ -1,4 +1,4 @@
-"""What a migration asks EC2 beforehand (``DryRun``) is what it will call: the operator's policy permits it, with its tags."""
+"""What a migration asks EC2 beforehand (``DryRun``) is what it will call: the policy of the operator permits it."""
 
 from __future__ import annotations
 
