@@ -109,6 +109,8 @@ class LabConfiguration(Table):
     stock_images: tuple[str, ...] = Field(default=("ubuntu-18.04", "debian-12"), min_length=1)
     """Names known to ``lab/base_image.py``; the first that can be made here becomes the stock AMI."""
     key_name: str = "lab"
+    iam: bool = False
+    """Let the policies of ``templates/iam`` decide over every call, but for the root's; see `lab.iam`."""
     latency: str = "fast"
     latencies_by_profile: Mapping[str, Latencies] = Field(default_factory=dict, alias="latencies")
     state_root: Path = Path("/var/lib/transcoder-lab")

@@ -24,6 +24,7 @@ from lab.faults import answers
 from lab.faults.seams import Asked, Verdict, asked_by
 from lab.faults.switchboard import FAULTS_PATH, Switchboard, describe
 from lab.hooks import ACCOUNT_ID, Hooks, ec2_error
+from lab.iam import guard, identities
 from lab.reconcile.keeping import Keeping
 from lab.strict.requests import check_exists
 
@@ -35,12 +36,20 @@ STATUS_PATH = "/lab/status"
 
 
 class ControlPlane:
-    """EC2 and the other AWS services of one lab."""
+    """EC2 and the other AWS services of one lab.
 
-    def __init__(self, configuration: LabConfiguration, driver: MachineDriver) -> None:
+    :param account: whom IAM knows from the start.
+    """
+
+    def __init__(
+        self, configuration: LabConfiguration, driver: MachineDriver, account: identities.Account | None = None
+    ) -> None:
         self.cloud = Cloud(configuration, driver)
         self.hooks = Hooks()
         self._prepare_moto()
+        identities.make(account or identities.Account({}))
+        if configuration.iam:
+            guard.install(self.hooks)
         self._reconciler = reconcile.install(self.cloud, self.hooks)
         self.hooks.wrap(EC2Response, "call_action", self._with_parameters)
         self.hooks.wrap(EC2Response, "create_tags", self._tag)
@@ -51,7 +60,7 @@ class ControlPlane:
         """The baked AMIs of an earlier lab of this name that are registered again."""
         self._application = DomainDispatcherApplication(create_backend_app)
         configuration.state_directory.mkdir(parents=True, exist_ok=True)
-        self._calls = CallLog(configuration.state_directory / "calls.jsonl")
+        self._calls = CallLog(configuration.state_directory / "calls.jsonl", identities.name_of)
 
     def _prepare_moto(self) -> None:
         # moto's own images would be 1300 snapshots owned by "self", each with a disk of ours.
@@ -128,6 +137,7 @@ class ControlPlane:
         self.cloud.driver.close()
         self.cloud.close()
         self.hooks.undo()
+        identities.forget()
         self._calls.close()
 
     def _with_parameters(self, original: Any, response: Any) -> Any:

@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,7 +26,9 @@ from lab.configuration import LabConfiguration, parse
 from lab.control_plane import ControlPlane
 from lab.drivers import MachineDriver
 from lab.drivers.none import NoMachines
-from transcoder import settings
+from lab.hooks import ACCOUNT_ID
+from lab.iam.identities import USERS, Account
+from transcoder import iam, settings
 from transcoder.errors import Refused, TranscoderError
 
 log = logging.getLogger("lab")
@@ -75,10 +77,14 @@ class Termination:
 
 
 class Daemon:
-    """One lab, from its start to its end."""
+    """One lab, from its start to its end.
 
-    def __init__(self, configuration: LabConfiguration) -> None:
+    :param account: whom its IAM knows from the start.
+    """
+
+    def __init__(self, configuration: LabConfiguration, account: Account | None = None) -> None:
         self.configuration = configuration
+        self._account = account
         self._started = time.monotonic()
 
     def run(self) -> None:
@@ -96,7 +102,7 @@ class Daemon:
             stack.callback(shutil.rmtree, configuration.state_directory, ignore_errors=True)
             endpoint = self._listen()
             driver = make_driver(configuration)
-            plane = ControlPlane(configuration, driver)
+            plane = ControlPlane(configuration, driver, self._account)
             stack.callback(plane.close)
             stock = driver.prepare(self._progress)
             image_id = plane.bootstrap(stock, bootstrap.ensure_key(configuration.key_file))
@@ -180,10 +186,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--configuration", type=Path, help="a [lab] table as JSON, in place of an environment")
     options = parser.parse_args(arguments)
     try:
-        configuration = _configuration(options.env, options.configuration)
+        configuration, account = _configuration(options.env, options.configuration)
         configuration.state_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         _log_to(configuration.state_directory / LOG_FILE)
-        Daemon(configuration).run()
+        Daemon(configuration, account).run()
     except TranscoderError as error:
         log.error("%s", error)
         sys.stderr.write(f"{error}\n")
@@ -191,11 +197,26 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _configuration(environment: str, file: Path | None) -> LabConfiguration:
-    if file is not None:
-        return parse(json.loads(file.read_text()), str(file))
-    chosen = settings.load(environment)
-    return parse(chosen.extension("lab"), str(chosen.path))
+def _configuration(environment: str, file: Path | None) -> tuple[LabConfiguration, Account | None]:
+    """Return the lab's configuration, and whom its IAM knows: the policies are those of an environment.
+
+    :raises Refused: policies are to be enforced, and there is no environment.
+    """
+    if file is None:
+        chosen = settings.load(environment)
+        configuration = parse(chosen.extension("lab"), str(chosen.path))
+        return configuration, account_of(chosen, users=USERS if configuration.iam else ())
+    configuration = parse(json.loads(file.read_text()), str(file))
+    if configuration.iam:
+        raise Refused(f"{file}: lab.iam needs an environment: the policies are made for one", hint="--env")
+    return configuration, None
+
+
+def account_of(chosen: settings.Settings, users: Iterable[str]) -> Account:
+    """Return whom the IAM of an environment's lab knows: these users, and the role of its machines if it has one."""
+    policies = {kind: iam.render(kind, chosen, ACCOUNT_ID) for kind in (*users, "instance")}
+    instance = policies.pop("instance")
+    return Account(policies, chosen.aws.instance_profile, instance)
 
 
 def _log_to(path: Path) -> None:

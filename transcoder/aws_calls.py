@@ -10,10 +10,13 @@ that reason. Here every call has its own: growing pauses with full jitter, at mo
 from __future__ import annotations
 
 import random
+import re
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
@@ -83,7 +86,7 @@ def connector(settings: Settings) -> Callable[[str], Any]:
         retries={"mode": "standard", "total_max_attempts": 1},
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=READ_TIMEOUT,
-        user_agent_extra="livepeer-transcoder-ops",
+        user_agent_extra=user_agent(sys.argv),
     )
 
     def connect(service: str) -> Any:
@@ -94,6 +97,17 @@ def connector(settings: Settings) -> Callable[[str], Any]:
             return clients[service]
 
     return connect
+
+
+def user_agent(command: Sequence[str]) -> str:
+    """Return what this program says of itself with every call, and so in CloudTrail: its name, and the task.
+
+    :param command: the command line; of it nothing but the names of program and task is used.
+    """
+    program = Path(command[0]).name if command else ""
+    task = next((word for word in command[1:] if not word.startswith("-")), "")
+    named = program in ("fab", "invoke") and re.fullmatch(r"[a-z.-]+", task)
+    return f"livepeer-transcoder-ops task/{program}.{task}" if named else "livepeer-transcoder-ops"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 
+from transcoder import grants
 from transcoder.errors import Failed, NameTaken, NotReady, Refused, TranscoderError, Unreachable
 
 AGAIN = "run the same command again: it goes on where it stopped"
@@ -42,6 +43,8 @@ DENIED = frozenset(
     | {"UnrecognizedClientException", "ExpiredToken", "ExpiredTokenException", "RequestExpired", "OptInRequired"}
     | {"SignatureDoesNotMatch"}
 )
+NO_PERMISSION = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
+"""Of `DENIED`, those that speak of a policy."""
 DONE = {
     # aws-ebs-csi-driver pkg/cloud/cloud.go, DetachDisk
     "DetachVolume": frozenset({"IncorrectState", "InvalidAttachment.NotFound", "InvalidVolume.NotFound"}),
@@ -121,8 +124,7 @@ def translate(service: str, action: str, kind: Kind, code: str, message: str) ->
     if kind in (Kind.RETRY, Kind.UNSURE):
         return Unreachable(f"{action}: {service.upper()} is busy ({code}): {message}", hint=AGAIN)
     if kind is Kind.DENIED:
-        hint = f"check the credentials and their policy; then {AGAIN}"
-        return Refused(denial_text(service, action, code, message), hint=hint)
+        return Refused(denial_text(service, action, code, message), hint=_remedy(service, action, code, message))
     text = f"{action}: {code}: {message}"
     if kind is Kind.NOT_READY:
         return AnsweredNotReady(text, code=code)
@@ -138,5 +140,20 @@ def denial_text(service: str, action: str, code: str, message: str) -> str:
     can be another one than was called: RunInstances with tags needs ``ec2:CreateTags``.
     """
     words = message.split(" Encoded authorization failure message:", maxsplit=1)[0].strip()
-    named = re.search(r"\bperform: ([a-z0-9-]+:[A-Za-z0-9]+)", words)
-    return f"{named[1] if named else f'{service}:{action}'} is not permitted ({code}): {words}"
+    missing = _missing(service, action, message)
+    files = [f"templates/iam/{kind}.json" for kind in grants.granting(missing)] if code in NO_PERMISSION else []
+    where = f"; granted by {' and '.join(files)}" if files else ""
+    return f"{missing} is not permitted ({code}): {words}{where}"
+
+
+def _missing(service: str, action: str, message: str) -> str:
+    named = re.search(r"\bperform: ([a-z0-9-]+:[A-Za-z0-9]+)", message)
+    return named[1] if named else f"{service}:{action}"
+
+
+def _remedy(service: str, action: str, code: str, message: str) -> str:
+    """Return what to do: which policy of this project to compare, where it is a policy that lacks something."""
+    kinds = grants.granting(_missing(service, action, message)) if code in NO_PERMISSION else ()
+    if not kinds:
+        return f"check the credentials and their policy; then {AGAIN}"
+    return f"compare the policy of these credentials with `invoke iam --policy {kinds[0]}`; then {AGAIN}"

@@ -12,10 +12,13 @@ from typing import Any
 
 from transcoder import alarms
 from transcoder.errors import Refused
-from transcoder.settings import ROOT, Settings
+from transcoder.grants import DIRECTORY, KINDS
+from transcoder.settings import Settings
 
-DIRECTORY = ROOT / "templates" / "iam"
-KINDS = ("operator", "bake", "instance")
+__all__ = ["BAKE_TASKS", "DIRECTORY", "KINDS", "actions", "render", "show"]
+
+BAKE_TASKS = frozenset({"invoke amis", "invoke bake-ami", "invoke retire-amis", "invoke verify-ami"})
+"""Tasks that are typed by who has the policy ``bake``; all others by who has ``operator``."""
 
 
 def render(kind: str, settings: Settings, account: str = "") -> dict[str, Any]:

@@ -19,7 +19,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """Bring the lab up with a freshly baked image; take it down at the end and see that nothing is left."""
-    made = Rig(write_environment(tmp_path_factory.mktemp("rehearsal")))
+    directory = tmp_path_factory.mktemp("rehearsal")
+    made = Rig(write_environment(directory), write_environment(directory, "bake"))
     made.run("invoke", "lab.down", "--forget-images")
     made.run("invoke", "lab.up")
     try:

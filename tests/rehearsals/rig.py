@@ -12,8 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import boto3
+
+from lab.iam.identities import USERS
 from transcoder import settings as settings_module
-from transcoder.aws import Aws, session
+from transcoder.aws import Aws
+from transcoder.iam import BAKE_TASKS
 from transcoder.model import Instance, Volume
 from transcoder.recipes.node import NodeFacts, observe_node
 from transcoder.remote import SshHosts
@@ -45,32 +49,47 @@ class Ran:
         return self.stdout + self.stderr
 
 
-def write_environment(directory: Path) -> Path:
-    """Write the environment of the tests' lab: the shipped one with a name, a network and a port of its own."""
+def write_environment(directory: Path, user: str = "operator") -> Path:
+    """Write the environment of the tests' lab: the shipped one with a name, a network and a port of its own.
+
+    In it IAM decides over every call: ``user`` has the policy of that name, and the machines have a role.
+    """
     text = (ROOT / "environments" / "lab.toml").read_text(encoding="utf-8")
     changed = (
         text.replace("/var/lib/transcoder-lab/lab/", "/var/lib/transcoder-lab/rehearse/")
         .replace('\nname = "lab"', '\nname = "rehearse"')
         .replace("172.31.210", NETWORK)
         .replace("5620", str(PORT))
+        .replace('\naccess_key_id = "lab"', f'\naccess_key_id = "{USERS[user]}"\ninstance_profile = "livepeer-node"')
     )
-    path = directory / "rehearse.toml"
+    path = directory / user / "rehearse.toml"
+    path.parent.mkdir(parents=True)
     # A stalled geth is to be seen within a minute.
-    path.write_text(f'{changed}\n[watch]\nafter_seconds = {{ "geth-head" = 20 }}\n', encoding="utf-8")
+    watch = '[watch]\nafter_seconds = { "geth-head" = 20 }\n'
+    path.write_text(f"{changed}iam = true\n\n{watch}", encoding="utf-8")
     return path
 
 
 @dataclass
 class Rig:
-    """The lab, and what the tests do with it."""
+    """The lab, and what the tests do with it: each task with the credentials of who types it.
+
+    ``environment`` is the operator's, ``baking`` that of who bakes.
+    """
 
     environment: Path
+    baking: Path
     made: list[str] = field(default_factory=list)
 
     @cached_property
     def settings(self) -> Settings:
         """The lab's environment."""
         return settings_module.load(str(self.environment))
+
+    @cached_property
+    def baking_settings(self) -> Settings:
+        """The same environment with the credentials of who bakes."""
+        return settings_module.load(str(self.baking))
 
     @cached_property
     def hosts(self) -> SshHosts:
@@ -84,12 +103,14 @@ class Rig:
 
     @cached_property
     def ec2(self) -> Any:
-        """A boto3 client, for what the library never does."""
-        return session(self.settings).client("ec2", endpoint_url=self.settings.aws.endpoint_url)
+        """A boto3 client of the account's root, for what the library never does."""
+        aws = self.settings.aws
+        root = {"aws_access_key_id": "lab", "aws_secret_access_key": "lab"}
+        return boto3.client("ec2", region_name=aws.region, endpoint_url=aws.endpoint_url, **root)
 
     def run(self, program: str, task: str, *options: str, expect: int | None = 0) -> Ran:
         """Run ``invoke`` or ``fab`` as an operator would and check its exit code."""
-        argv = [str(BIN / program), task, "--env", str(self.environment), *options]
+        argv = [str(BIN / program), task, "--env", str(self._environment_for(program, task)), *options]
         done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
         ran = Ran(done.returncode, done.stdout, done.stderr)
         if expect is not None:
@@ -98,9 +119,12 @@ class Rig:
 
     def start(self, program: str, task: str, *options: str) -> subprocess.Popen[bytes]:
         """Start a command line and return it running, in a process group of its own."""
-        argv = [str(BIN / program), task, "--env", str(self.environment), *options]
+        argv = [str(BIN / program), task, "--env", str(self._environment_for(program, task)), *options]
         null = subprocess.DEVNULL
         return subprocess.Popen(argv, cwd=ROOT, stdin=null, stdout=null, stderr=null, start_new_session=True)
+
+    def _environment_for(self, program: str, task: str) -> Path:
+        return self.baking if f"{program} {task}" in BAKE_TASKS else self.environment
 
     def node(self) -> NodeFacts:
         """Where the node is."""
@@ -140,8 +164,12 @@ class Rig:
 
     def calls(self) -> list[dict[str, Any]]:
         """Return every API call that the lab has been asked, first to last."""
+        return [json.loads(line) for line in self.log()]
+
+    def log(self) -> list[str]:
+        """Return the lines of the lab's log of calls, first to last."""
         log = Path("/var/lib/transcoder-lab/rehearse/calls.jsonl")
-        return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+        return log.read_text(encoding="utf-8").splitlines(keepends=True)
 
     def ec2_state(self) -> Any:
         """All that EC2 knows of what belongs to nodes, but for times of requests."""

@@ -34,7 +34,7 @@ def prepare_careless(rig: Rig, directory: Path) -> bake.Prepared:
     """Prepare a bake that starts from the baked image, cleans it, and then leaves things behind."""
     image = baked_image(rig)
     start = bake.Start(image.id, image.name, image.root_device)
-    prepared = bake.prepare(rig.settings, directory, start=start, ami_name_suffix="careless")
+    prepared = bake.prepare(rig.baking_settings, directory, start=start, ami_name_suffix="careless")
     for script in (directory / "provision").glob("*.sh"):
         if script.name < "80":
             script.write_text(": # done in the image that this starts from\n")
@@ -48,7 +48,7 @@ def test_everything_that_is_left_behind_is_told_with_its_path_and_no_image_is_ma
     said: list[str] = []
 
     with pytest.raises(Failed, match="packer build failed") as failure:
-        bake.build(prepared, rig.settings, said.append)
+        bake.build(prepared, rig.baking_settings, said.append)
 
     found = [line.partition("prove-image: found ")[2] for line in said if "prove-image: found " in line]
     assert {expected for expected in PLANTED if not any(line.startswith(expected) for line in found)} == set()

@@ -40,7 +40,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("transcoder.settings", "transcoder.facts", "transcoder.aws_shapes", "transcoder.aws_errors"),
     ("transcoder.settings_image",),
     ("transcoder.settings_programs", "transcoder.settings_watch", "transcoder.settings_monitoring"),
-    ("transcoder.settings_keys",),
+    ("transcoder.settings_keys", "transcoder.grants"),
     ("transcoder.catalog", "transcoder.checks", "transcoder.alarmed", "transcoder.redact"),
     ("transcoder.alone", "transcoder.crontab"),
     (

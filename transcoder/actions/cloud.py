@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from transcoder import layout, tags
 from transcoder.actions.attachment import VOLUME_BUDGET, agreed, looked_up, the_volume
+from transcoder.aws_shapes import tagged
 from transcoder.errors import Failed, Refused
 from transcoder.model import ElasticIp, Instance, Volume
 from transcoder.step import Step
@@ -43,9 +44,11 @@ class LaunchInstance(Step):
         return f"launch {self.name} from {self.image_id} in {self.zone}"
 
     def requests(self, world: World) -> tuple[ApiCall, ...]:
-        machine = {"ImageId": self.image_id, "InstanceType": world.settings.instance.type}
-        tagged = {"ResourceType": "instance", "Tags": [{"Key": k, "Value": v} for k, v in self.instance_tags.items()]}
-        return (ApiCall("RunInstances", {**machine, "MinCount": 1, "MaxCount": 1, "TagSpecifications": [tagged]}),)
+        machine = {"ImageId": self.image_id, "InstanceType": world.settings.instance.type, "MinCount": 1, "MaxCount": 1}
+        role = world.settings.aws.instance_profile
+        profile = {"IamInstanceProfile": {"Name": role}} if role else {}
+        made = [*tagged("instance", self.instance_tags), *tagged("volume", {tags.ENVIRONMENT: world.settings.name})]
+        return (ApiCall("RunInstances", {**machine, "TagSpecifications": made, **profile}),)
 
     def is_done(self, world: World) -> bool:
         return self._found(world) is not None
@@ -199,15 +202,17 @@ class AllocateAddress(Step):
         return f"allocate an Elastic IP for node {self.node}"
 
     def requests(self, world: World) -> tuple[ApiCall, ...]:
-        return (ApiCall("AllocateAddress", {"Domain": "vpc"}),)
+        made = tagged("elastic-ip", self._tags(world))
+        return (ApiCall("AllocateAddress", {"Domain": "vpc", "TagSpecifications": made}),)
 
     def is_done(self, world: World) -> bool:
         return node_address(world, self.node) is not None
 
     def do(self, world: World) -> None:
-        world.cloud.allocate_address(
-            {tags.NAME: self.node, tags.ENVIRONMENT: world.settings.name, tags.NODE: self.node}
-        )
+        world.cloud.allocate_address(self._tags(world))
+
+    def _tags(self, world: World) -> Mapping[str, str]:
+        return {tags.NAME: self.node, tags.ENVIRONMENT: world.settings.name, tags.NODE: self.node}
 
 
 @dataclass(frozen=True, kw_only=True)

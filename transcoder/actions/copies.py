@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from transcoder import tags
 from transcoder.actions.attachment import VOLUME_BUDGET
+from transcoder.aws_shapes import tagged
 from transcoder.errors import Failed, Refused
 from transcoder.model import Snapshot, Volume
 from transcoder.step import Step
@@ -40,7 +41,8 @@ class TakeSnapshot(Step):
         return f"{self.stage} snapshot of {self.volume.id} ({self.label})"
 
     def requests(self, world: World) -> tuple[ApiCall, ...]:
-        return (ApiCall("CreateSnapshot", {"VolumeId": self.volume.id}),)
+        made = tagged("snapshot", self._tags(world))
+        return (ApiCall("CreateSnapshot", {"VolumeId": self.volume.id, "TagSpecifications": made}),)
 
     def is_done(self, world: World) -> bool:
         return any(snapshot.state == "completed" for snapshot in self._found(world))
@@ -92,21 +94,24 @@ class CopySnapshot(Step):
         return f"copy {self.origin.id}, the {self.origin.tags[tags.STAGE]} snapshot of {of}, from {self.region}"
 
     def requests(self, world: World) -> tuple[ApiCall, ...]:
-        return (ApiCall("CopySnapshot", {"SourceSnapshotId": self.origin.id, "SourceRegion": self.region}),)
+        origin = {"SourceSnapshotId": self.origin.id, "SourceRegion": self.region}
+        return (ApiCall("CopySnapshot", {**origin, "TagSpecifications": tagged("snapshot", self._tags(world))}),)
 
     def is_done(self, world: World) -> bool:
         return any(snapshot.state == "completed" for snapshot in self._found(world))
 
     def do(self, world: World) -> None:
         if not self._found(world):
-            known = {**self.origin.tags, tags.ENVIRONMENT: world.settings.name, tags.COPY_OF: self.origin.id}
-            world.cloud.copy_snapshot(self.origin.id, self.region, known)
+            world.cloud.copy_snapshot(self.origin.id, self.region, self._tags(world))
 
     def verify(self, world: World) -> None:
         wait_until_stored(world, self.title, lambda: self._found(world))
 
     def _found(self, world: World) -> tuple[Snapshot, ...]:
         return world.cloud.snapshots(tags={tags.COPY_OF: self.origin.id})
+
+    def _tags(self, world: World) -> Mapping[str, str]:
+        return {**self.origin.tags, tags.ENVIRONMENT: world.settings.name, tags.COPY_OF: self.origin.id}
 
 
 def wait_until_stored(world: World, what: str, look: Callable[[], Sequence[Snapshot]]) -> None:
@@ -143,7 +148,7 @@ class CopyVolume(Step):
 
     def requests(self, world: World) -> tuple[ApiCall, ...]:
         wanted = {"AvailabilityZone": self.zone, "Size": self.volume.size_gib, "VolumeType": self.volume.type}
-        return (ApiCall("CreateVolume", wanted),)
+        return (ApiCall("CreateVolume", {**wanted, "TagSpecifications": tagged("volume", self._tags(world))}),)
 
     def is_done(self, world: World) -> bool:
         copy = copy_of(world, self.volume, self.zone)
@@ -155,15 +160,7 @@ class CopyVolume(Step):
         stored = [s for s in snapshots_of(world, self.volume, FINAL, self.target_id) if s.state == "completed"]
         if not stored:
             raise Failed(f"{self.title}: there is no such snapshot", hint="the same command again takes one")
-        kept = (tags.ROLE, tags.ADDRESS)
-        known = {key: self.volume.tags[key] for key in kept if key in self.volume.tags}
-        wanted = {
-            tags.NAME: f"{self.node} {self.label}",
-            tags.ENVIRONMENT: world.settings.name,
-            tags.COPY_OF: self.volume.id,
-            **known,
-        }
-        old, snapshot = self.volume, stored[-1].id
+        old, wanted, snapshot = self.volume, self._tags(world), stored[-1].id
         token = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{snapshot} in {self.zone}"))  # one copy of each snapshot
         world.cloud.create_volume(
             VolumeRequest(self.zone, old.size_gib, old.type, old.encrypted, token, wanted, snapshot)
@@ -171,6 +168,16 @@ class CopyVolume(Step):
 
     def verify(self, world: World) -> None:
         world.wait(f"{self.title}: available", lambda: self.is_done(world), VOLUME_BUDGET)
+
+    def _tags(self, world: World) -> Mapping[str, str]:
+        kept = (tags.ROLE, tags.ADDRESS)
+        known = {key: self.volume.tags[key] for key in kept if key in self.volume.tags}
+        return {
+            tags.NAME: f"{self.node} {self.label}",
+            tags.ENVIRONMENT: world.settings.name,
+            tags.COPY_OF: self.volume.id,
+            **known,
+        }
 
 
 def copy_of(world: World, volume: Volume, zone: str) -> Volume | None:

@@ -7,7 +7,7 @@ from botocore.exceptions import NoCredentialsError, ParamValidationError
 
 from tests.simulated.world import settings
 from tests.unit.aws.scripted import Answer, Rig, error, lost, refused
-from transcoder.aws_calls import ATTEMPTS, LOOK_BUDGET, WRITE_BUDGET, connector
+from transcoder.aws_calls import ATTEMPTS, LOOK_BUDGET, WRITE_BUDGET, connector, user_agent
 from transcoder.errors import Failed, NameTaken, NotReady, Refused, Unreachable
 from transcoder.world import ApiCall
 
@@ -138,6 +138,21 @@ def test_a_device_name_in_use_is_told_from_other_wrong_values() -> None:
     assert not isinstance(caught.value, NameTaken)
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("/usr/bin/fab migrate --to new", "livepeer-transcoder-ops task/fab.migrate"),
+        ("invoke lab.up", "livepeer-transcoder-ops task/invoke.lab.up"),
+        ("fab --list", "livepeer-transcoder-ops"),
+        ("fab s3cret/x", "livepeer-transcoder-ops"),
+        ("pytest tests", "livepeer-transcoder-ops"),
+        ("", "livepeer-transcoder-ops"),
+    ],
+)
+def test_a_call_says_which_task_it_is_of_and_nothing_else_of_the_command_line(line: str, said: str) -> None:
+    assert user_agent(line.split()) == said
+
+
 # dry runs
 
 
@@ -150,9 +165,8 @@ def test_whoever_may_make_a_call_hears_nothing_against_it(code: str) -> None:
 
 def test_whoever_may_not_hears_the_action_and_ec2s_words() -> None:
     rig = Rig(attach_volume=[error("UnauthorizedOperation", "You are not authorized.", 403)])
-    assert (
-        rig.aws.denial(ATTACH) == "ec2:AttachVolume is not permitted (UnauthorizedOperation): You are not authorized."
-    )
+    said = "ec2:AttachVolume is not permitted (UnauthorizedOperation): You are not authorized."
+    assert rig.aws.denial(ATTACH) == f"{said}; granted by templates/iam/operator.json"
 
 
 def test_a_throttled_dry_run_is_made_again() -> None:

@@ -1,6 +1,7 @@
-"""Which AWS actions the source code calls, and which of them a task can reach. Read out of the code, nothing is run.
+"""Which AWS actions the source code calls, which of them a task can reach, and which a task was seen to call.
 
-A task reaches what the modules that it imports reach: at most that, in one run seldom all of it.
+What is reached is read out of the code, nothing is run: a task reaches what the modules that it imports reach, at most
+that, in one run seldom all of it. What was seen is in the records of the rehearsals and of `tests.contract.iam`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from pathlib import Path
 import botocore.session
 from botocore import xform_name
 
+from lab.rehearsal import actions as rehearsal
+from lab.rehearsal.actions import Called, joined, policy_of
+from tests.contract.iam import record as contract
+from transcoder.iam import BAKE_TASKS
 from transcoder.settings import ROOT
 
 SERVICES = ("ec2", "ssm", "secretsmanager", "autoscaling", "cloudformation")
@@ -24,7 +29,6 @@ REACHING = (
 )
 """Modules that are looked into; what is below them, `transcoder.aws` has the names of."""
 FOREIGN = {"call", "make", "pages"}
-BAKE_TASKS = ("invoke amis", "invoke bake-ami", "invoke retire-amis", "invoke verify-ami")
 GROUPS = ("monitoring",)
 """Collections of tasks that stand in ``tasks.py`` with their collection's name before their own."""
 KEYS = {"transcoder.recipes.key_facts", "transcoder.recipes.list_keys"}
@@ -165,10 +169,22 @@ def _tree(module: str) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8") if file else "")
 
 
+def seen() -> Called:
+    """Return the actions that were really called, by task; Packer and the machine are there as well."""
+    lines: dict[str, set[str]] = {}
+    for words, actions in contract.load().items():
+        lines.setdefault(" ".join(words.split()[:2]), set()).update(actions)
+    return joined(rehearsal.load(), {task: frozenset(actions) for task, actions in lines.items()})
+
+
 def table() -> str:
     """Return the table of docs/iam.md."""
-    rows = [f"| `{task}` | {_listed(actions)} |" for task, actions in by_task().items()]
-    return "\n".join(["| task | actions that it can reach |", "|---|---|", *rows])
+    rows = [f"| {_name(who)} | {policy_of(who)} | {_listed(set(actions))} |" for who, actions in seen().items()]
+    return "\n".join(["| who | policy | actions that were called |", "|---|---|---|", *rows])
+
+
+def _name(who: str) -> str:
+    return f"`{who}`" if who.startswith(("fab ", "invoke ")) else who
 
 
 def _listed(actions: set[str]) -> str:
@@ -180,4 +196,4 @@ def _listed(actions: set[str]) -> str:
 if __name__ == "__main__":
     page = ROOT / "docs" / "iam.md"
     text = page.read_text(encoding="utf-8")
-    page.write_text(re.sub(r"\| task \|.*?(?=\n\n)", lambda _: table(), text, flags=re.DOTALL), encoding="utf-8")
+    page.write_text(re.sub(r"\| who \|.*?(?=\n\n)", lambda _: table(), text, flags=re.DOTALL), encoding="utf-8")
