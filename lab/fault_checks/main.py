@@ -17,7 +17,7 @@ from lab.fault_checks.eye import EVERY_SECONDS, HealthEye
 from lab.fault_checks.looks import Look, is_green, strangers
 from lab.fault_checks.report import Calm
 from lab.fault_checks.table import FELT, Felt
-from lab.fault_checks.trial import GREEN_BUDGET, POLL_SECONDS, Row, Trial
+from lab.fault_checks.trial import GREEN_BUDGET, POLL_SECONDS, Row, Trial, threshold_of
 from lab.faults.client import set_fault
 from lab.matrix.environment import OwnLab
 from lab.matrix.stage import Stage
@@ -105,7 +105,7 @@ def _perform(options: argparse.Namespace, wanted: Sequence[Felt]) -> int:
                 calm = look_at_healthy(eye, 60 * options.healthy_minutes)
                 say(calm.line)
             for felt in wanted:
-                rows += said(trial.perform(felt))
+                rows += said(performed(stage, trial, felt))
     finally:
         if not options.keep_up:
             stage.must("invoke", "lab.down")
@@ -113,6 +113,22 @@ def _perform(options: argparse.Namespace, wanted: Sequence[Felt]) -> int:
     sys.stdout.write(report.render(rows, calm))
     say(str(path))
     return 0 if report.passed(rows, calm) else 1
+
+
+def performed(stage: Stage, trial: Trial, felt: Felt) -> tuple[Row, ...]:
+    """Try a fault; one that cannot be switched is a row that has failed, and is tried to be switched off once more."""
+    try:
+        return trial.perform(felt)
+    except TranscoderError as error:
+        say(str(error))
+        problem = error.message
+    try:
+        set_fault(stage.settings, felt.fault, on=False)
+    except TranscoderError as error:
+        problem += f"; and it is still on: {error.message}"
+    return tuple(
+        Row(felt.name, red.check, red.level, threshold_of(stage.settings, red), problem=problem) for red in felt.red
+    )
 
 
 def prepare(stage: Stage) -> str:
@@ -187,7 +203,10 @@ def calm_of(looks: Sequence[Look]) -> Calm:
 def said(rows: Sequence[Row]) -> Sequence[Row]:
     """Say what came of a fault."""
     for row in rows:
-        say(f"    {row.check} {row.level}: " + (row.problem or f"after {row.after} s, green again after {row.back} s"))
+        say(
+            f"    {row.check} {row.level}: "
+            + (row.problem or f"after {row.after:.1f} s, green again after {row.back:.1f} s")
+        )
     return rows
 
 

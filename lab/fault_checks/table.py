@@ -141,6 +141,7 @@ UNFELT = {
 """Faults that a node does not feel, and why."""
 
 UNTRIED = {
+    "cloudwatch": "the lab's node has no role that lets it send",
     "filling": "a trend of six hours",
     "gas-days": "a trend of two days",
     "rpc": "the lab's node has a geth of its own",

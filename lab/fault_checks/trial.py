@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 from lab.fault_checks.looks import Look, Turned, is_green, strangers, turned
@@ -23,8 +23,8 @@ BLOCK_SECONDS = 2.0
 class Row:
     """What came of one check of one fault; seconds.
 
-    ``threshold``: what the check waits for; ``patience``: what it has waited, at most; ``after``: from switching the
-    fault on; ``back``: from switching it off until all was green.
+    ``threshold``: what the check waits for; ``patience``: what it has waited, at most; ``after``: from when the fault
+    was on; ``back``: from when it was to be switched off until all was green.
     """
 
     fault: str
@@ -44,7 +44,17 @@ class Row:
 
     def describe(self) -> dict[str, Any]:
         """Return it ready for JSON."""
-        return {**asdict(self), "passed": self.passed}
+        rounded = {key: round(value, 1) if isinstance(value, float) else value for key, value in asdict(self).items()}
+        return {**rounded, "passed": self.passed}
+
+
+@dataclass(frozen=True)
+class Times:
+    """When switching a fault on began (``on``) and had ended (``done``), and how long it took to be green again."""
+
+    on: float
+    done: float
+    back: float | None = None
 
 
 class Eye(Protocol):
@@ -73,13 +83,13 @@ class Trial:
 
     def perform(self, felt: Felt) -> tuple[Row, ...]:
         """Try a fault; it is off in the end, whatever came of it."""
-        begun = self._clock.monotonic()
-        if not self._await_green(felt, begun):
-            return tuple(self._row(felt, red, None, None, "the node was not green before") for red in felt.red)
-        on = self._clock.monotonic()
+        if not self._await_green(felt, self._clock.monotonic()):
+            return tuple(self._row(felt, red, None, Times(0, 0), "the node was not green before") for red in felt.red)
+        on = done = self._clock.monotonic()
         try:
             self._switch(felt, True)
-            self._await(lambda looks: all(self._turned(looks, red) for red in felt.red), on, self._budget(felt))
+            done = self._clock.monotonic()
+            self._await(lambda: self._are_red(felt, on), self._budget(felt))
         finally:
             off = self._clock.monotonic()
             self._switch(felt, False)
@@ -88,54 +98,52 @@ class Trial:
         back = self._clock.monotonic() - off if self._await_green(felt, off) else None
         looks = self._eye.since(on)
         wrong = strangers(looks, felt.expects)
-        return tuple(self._judged(felt, red, looks, (on, back), wrong) for red in felt.red)
+        return tuple(self._judged(felt, red, looks, Times(on, done, back), wrong) for red in felt.red)
 
-    def _judged(
-        self, felt: Felt, red: Red, looks: Sequence[Look], times: tuple[float, float | None], wrong: Sequence[str]
-    ) -> Row:
-        on, back = times
-        how, threshold = self._turned(looks, red), threshold_of(self._settings, red)
+    def _judged(self, felt: Felt, red: Red, looks: Sequence[Look], times: Times, wrong: Sequence[str]) -> Row:
+        how, threshold = turned(looks, red.check, red.level), threshold_of(self._settings, red)
         problems = [f"not expected: {each}" for each in wrong]
         if how is None:
             problems.append(f"it did not turn {red.level}")
         elif how.patience < threshold:
             problems.append(f"red after {how.patience:.1f} s of bad looks, before its {threshold:.0f} s")
-        elif how.at - on < self._least(red):
-            problems.append(f"red {how.at - on:.1f} s after the fault, before {self._least(red):.0f} s")
-        if back is None:
+        elif how.at - times.on < self._least(red):
+            problems.append(f"red {how.at - times.on:.1f} s after the fault, before {self._least(red):.0f} s")
+        if times.back is None:
             problems.append("it was not green again")
-        return self._row(felt, red, (how, on), back, "; ".join(problems))
+        return self._row(felt, red, how, times, "; ".join(problems))
 
-    def _row(self, felt: Felt, red: Red, how: tuple[Turned | None, float] | None, back: float | None, why: str) -> Row:
-        threshold = threshold_of(self._settings, red)
-        found, on = how if how is not None else (None, 0.0)
-        if found is None:
-            return Row(felt.name, red.check, red.level, threshold, back=back, problem=why)
-        seen, after = round(found.patience, 1), round(found.at - on, 1)
-        green = None if back is None else round(back, 1)
-        return Row(felt.name, red.check, red.level, threshold, seen, after, green, why, found.message)
+    def _row(self, felt: Felt, red: Red, how: Turned | None, times: Times, problem: str) -> Row:
+        row = Row(felt.name, red.check, red.level, threshold_of(self._settings, red), back=times.back, problem=problem)
+        if how is None:
+            return row
+        return replace(row, patience=how.patience, after=max(how.at - times.done, 0.0), said=how.message)
 
-    def _turned(self, looks: Sequence[Look], red: Red) -> Turned | None:
-        return turned(looks, red.check, red.level)
+    def _are_red(self, felt: Felt, since: float) -> bool:
+        looks = self._eye.since(since)
+        return all(turned(looks, red.check, red.level) for red in felt.red)
 
     def _least(self, red: Red) -> float:
-        """Return the seconds from the fault that it takes at least: its head's age, and the check's patience.
+        """Return the seconds from the fault that it takes at least: until the head is old, and the check's patience.
 
-        The newest block may have been seen one look and one block before the fault.
+        The node was green, so its head was younger than one of its ages when the fault began.
         """
-        ages = red.head_ages * self._settings.geth.head_age_seconds
-        seen_before = self._settings.watch.interval_seconds + 2 * BLOCK_SECONDS if ages else 0
-        return ages - seen_before + threshold_of(self._settings, red)
+        ages = max(red.head_ages - 1, 0)
+        return ages * self._settings.geth.head_age_seconds + threshold_of(self._settings, red)
 
     def _budget(self, felt: Felt) -> float:
         return LATE_SECONDS + max(latest(self._settings, red) for red in felt.red)
 
-    def _await_green(self, felt: Felt, begun: float) -> bool:
+    def _await_green(self, felt: Felt, since: float) -> bool:
         wanted = [red.check for red in felt.red]
-        return self._await(lambda looks: looks[-1].at >= begun and is_green(looks[-1], wanted), begun, GREEN_BUDGET)
+        return self._await(
+            lambda: any(is_green(look, wanted) for look in self._eye.since(since)[-1:] if look.at >= since),
+            GREEN_BUDGET,
+        )
 
-    def _await(self, so: Callable[[Sequence[Look]], bool], begun: float, budget: float) -> bool:
-        while not ((looks := self._eye.since(begun)) and so(looks)):
+    def _await(self, so: Callable[[], bool], budget: float) -> bool:
+        begun = self._clock.monotonic()
+        while not so():
             if self._clock.monotonic() - begun > budget:
                 return False
             self._clock.sleep(POLL_SECONDS)

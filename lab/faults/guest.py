@@ -15,11 +15,11 @@ from lab.namespace import NAMESPACES
 from transcoder.errors import Failed, Refused, Unreachable
 from transcoder.world import command_line
 
-BUDGET_SECONDS = 60.0
+BUDGET_SECONDS = 120.0
 NO_CONNECTION = 255
 """ssh's own exit code: no connection, or it broke."""
 OPTIONS = (
-    *("BatchMode=yes", "ConnectTimeout=5", "ServerAliveInterval=2", "ServerAliveCountMax=3", "LogLevel=ERROR"),
+    *("BatchMode=yes", "ConnectTimeout=30", "ServerAliveInterval=5", "ServerAliveCountMax=6", "LogLevel=ERROR"),
     # Machines come and go on the same few addresses, and nobody else is on this network.
     *("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes"),
 )

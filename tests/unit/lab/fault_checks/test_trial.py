@@ -112,7 +112,7 @@ def red_before(node: Node) -> None:
     ("broken", "felt", "said"),
     [
         (early, PEERS, f"before its {QUICK} s"),
-        (too_soon_after_the_fault, STALL, "s after the fault, before 46 s"),
+        (too_soon_after_the_fault, STALL, "s after the fault, before 35 s"),
         (never, PEERS, "it did not turn alarm"),
         (for_ever, PEERS, "it was not green again"),
         (another, PEERS, "not expected: clock: for no reason"),
