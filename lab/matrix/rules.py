@@ -25,6 +25,22 @@ class Then(enum.Enum):
     """It happened once: a process killed, a file system damaged."""
 
 
+FOR_CHECKS = {
+    "crashing_service": "a service falls over",
+    "drained_account": "what the chain says of the account",
+    "geth_no_peers": "a geth that is never in sync, at the target as at the source",
+    "geth_stall": "a geth that stalls, at the target as at the source",
+    "hung_service": "a service hangs",
+    "lost_registration": "what the chain says of the account",
+    "missed_reward": "what the chain says of the account",
+    "readonly_filesystem": "the source's is refused before the first stop",
+    "stopped_service": "a service is stopped, as a migration does",
+    "uninitialized_round": "what the chain says of the round",
+    "unmounted_volume": "a volume is unmounted, as a migration does",
+}
+"""Faults of a node that stays where it is, which its own watch is to see (`lab.fault_checks`): no cells. Each with what
+it is to a migration; how one goes on after a geth that does not get in sync is tried in the simulated world."""
+
 Hits = Callable[[PlannedStep, Sequence[PlannedStep]], bool]
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import _thread
+import gc
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -206,6 +207,16 @@ def test_a_watcher_that_fails_ends_the_run_instead_of_leaving_it_to_hang(breaks_
         run(plan, Simulation().world, watch)
 
 
+@pytest.fixture
+def _nobody_else_in_the_main_thread() -> Iterator[None]:
+    """Hypothesis, for one, has a callback of the garbage collector, and an interrupt that hits it there is lost."""
+    callbacks = gc.callbacks[:]
+    gc.callbacks.clear()
+    yield
+    gc.callbacks.extend(callbacks)
+
+
+@pytest.mark.usefixtures("_nobody_else_in_the_main_thread")
 def test_ctrl_c_lets_every_lane_end_its_step_and_begins_no_other() -> None:
     ended: list[str] = []
 

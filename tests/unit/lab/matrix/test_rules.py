@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from lab.fault_checks.table import FELT
 from lab.faults import NAMES, find
 from lab.faults.options import check
 from lab.matrix.inject import options_of
 from lab.matrix.plan import read_steps
-from lab.matrix.rules import TROUBLES, cells, chosen
+from lab.matrix.rules import FOR_CHECKS, TROUBLES, cells, chosen
 from tests.unit.lab.matrix.made_up import ROLES, SOURCE, TARGET, document
 
 CELLS = cells(read_steps(document(), ROLES))
@@ -13,7 +14,12 @@ NAMED = {cell.name for cell in CELLS}
 
 def test_every_fault_of_the_lab_has_cells() -> None:
     used = {cell.trouble.fault for cell in CELLS} | {"kill_operator"}
-    assert used - {""} == set(NAMES)
+    assert used - {""} | FOR_CHECKS.keys() == set(NAMES)
+    assert not used & FOR_CHECKS.keys()
+
+
+def test_a_fault_without_cells_is_one_that_the_nodes_watch_is_to_see() -> None:
+    assert FOR_CHECKS.keys() <= {felt.fault for felt in FELT}
 
 
 def test_the_operator_is_killed_at_every_step() -> None:
