@@ -156,6 +156,12 @@ def _rotating(bench: Bench) -> Sims:
     return {"home": verifying.backed_up()}
 
 
+def _nightly(bench: Bench) -> Sims:
+    """A node, and a home without the lock of anybody else's night."""
+    bench.monkeypatch.setenv("XDG_STATE_HOME", str(bench.directory))
+    return {"home": _node()}
+
+
 def _watched() -> Simulation:
     """A node whose states go to CloudWatch."""
     return watching.Rig().simulation
@@ -257,7 +263,7 @@ LINES = (
     Line("invoke monitoring.deploy --yes", _home(_watched)),
     Line("invoke monitoring.diff", _home(_watched)),
     Line("invoke monitoring.remove --yes", _home(_alarmed)),
-    Line("invoke nightly-restart", _home(_node)),
+    Line("invoke nightly-restart", _nightly),
     Line("invoke retire-amis --keep 1 --yes", _home(_images)),
     Line("invoke terminate --yes", _home(_node)),
     Line("invoke verify-ami --yes", _verifying),

@@ -98,6 +98,12 @@ def test_a_condition_that_is_a_pattern_is_one() -> None:
     assert allows([rule], Need("kms:Decrypt", ANY, {"kms:ViaService": "ec2.us-east-1.amazonaws.com"}))
 
 
+def test_a_statement_may_be_about_all_other_actions() -> None:
+    rules = policy(statement("*"), {"Effect": "Deny", "NotAction": ["ec2:AttachVolume"], "Resource": "*"})
+    assert allows([rules], Need("ec2:AttachVolume"))
+    assert not allows([rules], Need("ec2:DetachVolume"))
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -136,7 +142,7 @@ def test_the_lab_has_a_value_for_every_condition_of_the_policies_or_says_why_not
 
 
 def test_the_lab_knows_the_resources_of_every_ec2_action_that_is_granted_on_some_only() -> None:
-    some = {a for s in every_statement() if s["Resource"] != "*" for a in s["Action"] if a.startswith("ec2:")}
+    some = {a for s in every_statement() if s["Resource"] != "*" for a in s.get("Action", ()) if a.startswith("ec2:")}
     assert {action for action in some if action.removeprefix("ec2:") not in {*NAMED, *MADE}} == set()
 
 
