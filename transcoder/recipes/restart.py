@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from transcoder import guest, shape
-from transcoder.actions.restarts import GethFollows, WaitIdle
+from transcoder.actions.guest import read_clock
+from transcoder.actions.restarts import REWARD_BUDGET, GethFollows, WaitIdle
 from transcoder.actions.services import (
     StartUnit,
     StopUnit,
@@ -16,7 +18,7 @@ from transcoder.actions.services import (
     livepeer_round,
     stop_budget,
 )
-from transcoder.errors import Refused
+from transcoder.errors import Failed, Refused
 from transcoder.facts.geth_rpc import ChainState
 from transcoder.facts.livepeer_api import RoundState
 from transcoder.guest import Guest
@@ -29,6 +31,8 @@ from transcoder.recipes.preflight import round_reasons
 from transcoder.settings import Settings
 from transcoder.step import Plan, Step
 from transcoder.world import World
+
+T = TypeVar("T")
 
 WHAT: Mapping[str, tuple[DataVolume, ...]] = {"all": (GETH, LIVEPEER), "geth": (GETH,), "livepeer": (LIVEPEER,)}
 WAIT_SESSIONS = 600.0
@@ -60,9 +64,14 @@ class Observed:
     instance: Instance
     seen: Guest
     address: str
+    ahead: float
+    """Seconds by which the machine's clock is ahead of ours."""
     now: float
+    """The machine's time, in Unix seconds."""
     chain: ChainState | None
     round: RoundState | None
+    unclear: tuple[str, ...] = ()
+    """Answers of geth and livepeer that say nothing: a restart is what helps."""
 
 
 Look = Callable[[World, str], NodeFacts]
@@ -108,18 +117,32 @@ def observe(world: World, request: Request, find: Look = observe_node) -> Observ
     if instance is None:
         raise Refused(f"no instance carries node {request.node}", hint=f"fab status --node {request.node}")
     host, settings = world.hosts(instance), world.settings
-    seen = guest.observe(host)
+    seen, (ahead, _) = guest.observe(host), read_clock(world, instance)
     marker = guest.read_marker(host, LIVEPEER) if seen.mounted(LIVEPEER.mount) else None
+    geth_runs = shape.has_geth(settings) and seen.service(GETH.service.unit).running
+    livepeer_runs = seen.service(LIVEPEER.service.unit).running
+    unclear: list[str] = []
     return Observed(
         settings,
         request,
         instance,
         seen,
         marker.address if marker else "",
-        world.clock.now(),
-        chain_state(host) if shape.has_geth(settings) and seen.service(GETH.service.unit).running else None,
-        livepeer_round(host, settings) if seen.service(LIVEPEER.service.unit).running else None,
+        ahead,
+        world.clock.now() + ahead,
+        _answer(lambda: chain_state(host), unclear) if geth_runs else None,
+        _answer(lambda: livepeer_round(host, settings), unclear) if livepeer_runs else None,
+        tuple(unclear),
     )
+
+
+def _answer(ask: Callable[[], T | None], unclear: list[str]) -> T | None:
+    """Return an answer; None for one that says nothing, such as an error of a light geth that has lost its peers."""
+    try:
+        return ask()
+    except Failed as error:
+        unclear.append(error.message)
+        return None
 
 
 def plan(observed: Observed, done: frozenset[str] = frozenset()) -> Plan:
@@ -182,13 +205,15 @@ def _steps(observed: Observed, data: DataVolume, *, follows: bool) -> Iterator[S
     first = (f"{GETH.role}/{GethFollows.verb}",) if data is LIVEPEER and follows else ()
     stopped = skip_if(state.active in ("inactive", "failed") and state.main_pid == 0)
     if data is LIVEPEER:
-        wait = observed.request.wait_sessions
-        yield WaitIdle(lane=lane, instance=instance, budget=wait, after=first, skip=skip_if(not state.running))
+        wait, until = observed.request.wait_sessions, 0.0 if _goes_on_unrewarded(observed) else REWARD_BUDGET
+        skip = skip_if(not state.running)
+        yield WaitIdle(lane=lane, instance=instance, budget=wait, reward_budget=until, after=first, skip=skip)
     budget = stop_budget(settings, data)
     yield StopUnit(lane=lane, instance=instance, unit=unit, budget=budget, skip=stopped, after=first)
     yield StartUnit(lane=lane, instance=instance, unit=unit, after=first)
     if data is GETH:
-        yield GethFollows(lane=lane, instance=instance, budget=settings.geth.in_sync_budget_seconds)
+        patience = settings.geth.in_sync_budget_seconds
+        yield GethFollows(lane=lane, instance=instance, budget=patience, ahead=observed.ahead)
     else:
         patience = settings.livepeer.healthy_budget_seconds
         yield WaitLivepeerHealthy(lane=lane, instance=instance, address=observed.address, budget=patience)
@@ -208,6 +233,11 @@ def _reasons(observed: Observed, left: list[DataVolume]) -> Iterator[str]:
         yield from round_reasons(observed.round, ignore=observed.request.ignore_round)
 
 
+def _goes_on_unrewarded(observed: Observed) -> bool:
+    """Tell whether livepeer is restarted though a reward is pending: it could not call it, or the operator wants it."""
+    return observed.request.ignore_round or _chain_is_away(observed)
+
+
 def _chain_is_away(observed: Observed) -> bool:
     """Tell whether geth has lost the chain: then no reward can be called before it is restarted."""
     if not shape.has_geth(observed.settings):
@@ -218,6 +248,7 @@ def _chain_is_away(observed: Observed) -> bool:
 
 
 def _notes(observed: Observed, left: list[DataVolume]) -> Iterator[str]:
+    yield from observed.unclear
     pending = observed.round is not None and observed.round.reward_pending
     if pending and _chain_is_away(observed):
         yield "the reward of this round is still to be called, and cannot be before geth follows the chain again"
