@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from transcoder import guest, shape
+from transcoder import guest, shape, tags
 from transcoder.actions.guest import read_clock
 from transcoder.actions.restarts import REWARD_BUDGET, GethFollows, WaitIdle
 from transcoder.actions.services import (
@@ -77,12 +77,35 @@ class Observed:
 Look = Callable[[World, str], NodeFacts]
 
 
-def operation(request: Request, find: Look = observe_node) -> Operation:
+def operation(request: Request, find: Look | None = None) -> Operation:
     """Return the operation for `transcoder.operate`.
 
     :param find: where the node is; for many nodes somebody who asks EC2 once for all of them.
     """
-    return Operation("fab restart", request.node, _planner(request, find))
+    own = observe_node if request.what == GETH.role else find_alone
+    return Operation("fab restart", request.node, _planner(request, find or own))
+
+
+def find_alone(world: World, name: str) -> NodeFacts:
+    """Look where the node is, and whether it is the only one with its account: a restart starts what does not run.
+
+    :raises Refused: as `observe_node`, and when a volume of another node, of any environment here, names the account.
+    """
+    facts = observe_node(world, name)
+    address = facts.livepeer.tags.get(tags.ADDRESS, "") if facts.livepeer else ""
+    claimed = world.cloud.volumes(tags={tags.ADDRESS: address}) if address else ()
+    own = (world.settings.name, name)
+    others = [
+        volume
+        for volume in claimed
+        if (volume.tags.get(tags.ENVIRONMENT), volume.tags.get(tags.NODE)) != own
+        and not {tags.GONE_TO, tags.REPLACED_BY} & set(volume.tags)
+    ]
+    if others:
+        who = [f"node {v.tags.get(tags.NODE)} of {v.tags.get(tags.ENVIRONMENT)} has it, too: {v.id}" for v in others]
+        problem = f"node {name} is not restarted: its account {address} is claimed twice, and two must never run"
+        raise Refused(problem, reasons=who, hint="invoke keys says who has it")
+    return facts
 
 
 def _planner(request: Request, find: Look) -> Callable[[World], Plan]:
@@ -104,7 +127,7 @@ def _life(state: ServiceState) -> tuple[int, str]:
     return (state.main_pid, state.since) if state.running else (0, "")
 
 
-def observe(world: World, request: Request, find: Look = observe_node) -> Observed:
+def observe(world: World, request: Request, find: Look) -> Observed:
     """Look at the node.
 
     :raises Refused: when nothing carries it, or the request names what there is not.

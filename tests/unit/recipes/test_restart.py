@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.simulated.cut import Cut, ProcessDied
-from tests.simulated.world import NODE, Console, Simulation, perform, without_geth
-from transcoder import operate
+from tests.simulated.disk import KEY, ours
+from tests.simulated.world import NODE, ZONE, Console, Simulation, perform, without_geth
+from transcoder import operate, tags
 from transcoder.errors import Failed, Refused
 from transcoder.facts import livepeer_sessions
 from transcoder.layout import GETH, LIVEPEER
@@ -272,6 +273,20 @@ def test_a_node_that_somebody_else_works_on_is_left_alone() -> None:
         again(sim)
 
 
+def test_a_second_node_with_the_same_account_is_not_started() -> None:
+    sim = node()
+    copy = sim.cloud.add_volume(ours(LIVEPEER, "copy", KEY), ZONE, {tags.NODE: "copy", tags.ENVIRONMENT: "other"})
+    sim.cloud.tag(copy.id, {tags.ADDRESS: KEY})
+    before = pids(sim)
+    with pytest.raises(Refused, match="claimed twice") as caught:
+        again(sim)
+    assert caught.value.reasons == (f"node copy of other has it, too: {copy.id}",)
+    assert pids(sim) == before
+    again(sim, what="geth")
+    sim.cloud.tag(copy.id, {tags.REPLACED_BY: "vol-elsewhere"})
+    again(sim)
+
+
 def test_what_is_not_there_to_be_restarted_is_refused() -> None:
     with pytest.raises(Refused, match="'chrony' is not one of all, geth, livepeer"):
         again(node(), what="chrony")
@@ -287,16 +302,33 @@ def test_a_dry_run_stops_nothing() -> None:
     assert sim.hosts.mutations == []
 
 
-@settings(max_examples=40, deadline=None)
-@given(at=st.integers(0, 12), after=st.booleans(), what=st.sampled_from(["all", "livepeer", "geth"]))
-def test_broken_off_anywhere_and_typed_again_both_run(at: int, after: bool, what: str) -> None:
+@settings(max_examples=60, deadline=None)
+@given(
+    at=st.integers(0, 12),
+    after=st.booleans(),
+    what=st.sampled_from(["all", "livepeer", "geth"]),
+    down=st.sets(st.sampled_from([GETH_UNIT, LIVEPEER_UNIT])),
+    stalled=st.booleans(),
+    max_age=st.sampled_from([0.0, 86400.0]),
+)
+def test_broken_off_anywhere_and_typed_again_both_run(
+    at: int, after: bool, what: str, down: set[str], stalled: bool, max_age: float
+) -> None:
     sim = node()
+    for unit in down:
+        sim.machine(NODE).stop(unit)
+    if stalled:
+        sim.machine(NODE).faults.geth_stalls_at = sim.clock.monotonic()
+        sim.clock.sleep(120.0)
     cut = Cut(at, after=after)
     try:
-        operate.operate(restart.operation(restart.Request(NODE, what)), cut.world(sim), Console())
+        operate.operate(restart.operation(restart.Request(NODE, what, max_age=max_age)), cut.world(sim), Console())
     except ProcessDied:
         sim.cloud.locks = {name: replace(lock, pid=2**22 + 1) for name, lock in sim.cloud.locks.items()}
-    again(sim, what=what)
-    assert {sim.machine(NODE).unit(unit).active for unit in (GETH_UNIT, LIVEPEER_UNIT)} == {"active"}
+    again(sim, what=what, max_age=max_age)
+    wanted = {"all": {GETH_UNIT, LIVEPEER_UNIT}, "livepeer": {LIVEPEER_UNIT}, "geth": {GETH_UNIT}}[what]
+    assert {unit for unit in wanted if sim.machine(NODE).unit(unit).active != "active"} == set()
+    assert not stalled or GETH_UNIT not in wanted or sim.machine(NODE).faults.geth_stalls_at == 0.0
     assert not sim.machine(NODE).held
+    assert not sim.cloud.locks
     sim.assert_nothing_lost()
