@@ -99,6 +99,8 @@ class Faults:
     """No power, and EC2 goes on saying ``running``. Set back, it boots."""
     without_our_units: bool = False
     geth_finds_no_peers: bool = False
+    geth_tells_no_block_alone: bool = False
+    """A light geth without peers answers with an error when it is asked for the newest block (1.8.27)."""
     geth_stalls_at: float = 0.0
     """Seconds of simulated time at which geth stopped to follow the chain, in silence; a start of it cures that."""
     sessions: int = 0
@@ -111,6 +113,10 @@ class Faults:
     """livepeer serves no route that makes a transaction."""
     chain_behind: float = 0.0
     """Seconds by which geth's head is too old."""
+    chain_ahead: float = 0.0
+    """Seconds by which all times of the chain are ahead of the operator's clock."""
+    livepeer_talks_nonsense: bool = False
+    """livepeer answers questions of the round with what is no answer, until it is started anew."""
     runs_as: str = ""
     """livepeer takes this account instead of the volume's."""
     without_serials: bool = False

@@ -332,7 +332,7 @@ def _livepeer_bodies(machine: Machine, api: Api) -> dict[str, str]:
         **({api.metrics: f"livepeer_current_sessions_total {machine.faults.sessions}\n"} if api.metrics else {}),
         api.eth_balance: str(rounds.balance),
         api.contracts: json.dumps({"BondingManager": "0x" + "b" * 40}),
-        api.round_initialized: str(rounds.initialized).lower(),
+        api.round_initialized: "what?" if machine.faults.livepeer_talks_nonsense else str(rounds.initialized).lower(),
         where.route: json.dumps({where.key: record, "PriceInfo": "1200"} if where.key else record),
     }
 
@@ -341,7 +341,9 @@ def _chain(machine: Machine, running: float) -> str:
     peers = 0 if running < GETH_PEERS or machine.faults.geth_finds_no_peers else 3
     seen = machine.faults.geth_stalls_at or machine.clock.monotonic()
     head = int((seen - machine.faults.chain_behind) / BLOCK_TIME) + 1000
-    seconds = int(START + (head - 1000) * BLOCK_TIME)
+    seconds = int(START + (head - 1000) * BLOCK_TIME + machine.faults.chain_ahead)
     block = {"difficulty": "0x2", "number": hex(head), "timestamp": hex(seconds), "transactions": [], "uncles": []}
+    if machine.faults.geth_tells_no_block_alone and not peers:
+        return recorded("geth_rpc", "no-peers-error-1.8.27.json")
     results: tuple[object, ...] = (hex(peers), block, False, "0x539")
     return json.dumps([{"jsonrpc": "2.0", "id": number, "result": result} for number, result in enumerate(results)])

@@ -239,10 +239,10 @@ class Machine:
         """Sync the last record, which is acknowledged by that, and write the next into the page cache."""
         disk = self.cloud.disks[volume_id]
         disk.sync(RECORDS)
-        self.watcher.acknowledges(volume_id, self.account, len(disk.records()))
+        self.watcher.acknowledges(volume_id, self.account, disk.count())
         if LIVEPEER.mount in self.faults.full:
             return
-        entry, number = disk.needed().tree.get(RECORDS), len(disk.records()) + 1
+        entry, number = disk.needed().tree.get(RECORDS), disk.count() + 1
         before = (entry.data or b"") if entry else b""
         disk.put(RECORDS, Entry(0o644, LIVEPEER.service.id, LIVEPEER.service.id, before + f"{number}\n".encode()))
         self.watcher.written[volume_id] = number
@@ -294,6 +294,7 @@ class Machine:
         if data is GETH:
             self.faults.geth_stalls_at = 0.0
         if data is LIVEPEER:
+            self.faults.livepeer_talks_nonsense = False
             self.account, disk = self.faults.runs_as or self.address(), self.mounted_disk(data)
             self.watcher.starts(self.account, self.instance_id, len(disk.records()) if disk else 0)
         return ""

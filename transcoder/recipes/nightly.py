@@ -10,14 +10,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from transcoder import operate, tags
-from transcoder.errors import Interrupted, Refused, TranscoderError
+from transcoder.errors import Interrupted, Refused, TranscoderError, Unreachable
 from transcoder.recipes import restart, status
 from transcoder.recipes.node import NodeFacts, stranger_reasons
 from transcoder.step import Event, Plan
 from transcoder.world import World
 
-FRESH = 300.0
-"""Seconds for which a look at EC2 counts for all nodes: the calls grow with the time, not with the nodes."""
+FRESH = 60.0
+"""Seconds for which a look at EC2 is believed against a machine that is not as EC2 said: trouble costs calls by the
+time, not by the nodes."""
 RESTARTED, LEFT, FAILED, NOT_BEGUN, WOULD = "restarted", "left alone", "failed", "not begun", "to be restarted"
 
 
@@ -49,20 +50,23 @@ class Row:
 
 
 class Places:
-    """Where the nodes are: EC2 is asked once for all of them, and again when that is old."""
+    """Where the nodes are: EC2 is asked once for all of them, and again only when one is not where it was.
+
+    An old look is safe: a volume is attached to one machine at a time, a node's lock is held while it is restarted, and
+    a machine that has the node no more has nothing mounted and refuses.
+    """
 
     def __init__(self, world: World) -> None:
         self._world, self._lock = world, threading.Lock()
         self._seen: dict[str, NodeFacts] = {}
+        self._given: dict[str, NodeFacts] = {}
         self._at = float("-inf")
 
     def all(self) -> dict[str, NodeFacts]:
         """Return the nodes by name."""
         with self._lock:
-            now = self._world.clock.monotonic()
-            if now - self._at > FRESH:
-                self._seen = {facts.name: facts for facts in status.observe_nodes(self._world)}
-                self._at = now
+            if not self._seen:
+                self._look()
             return self._seen
 
     def find(self, _world: World, name: str) -> NodeFacts:
@@ -73,9 +77,22 @@ class Places:
         facts = self.all().get(name)
         if facts is None:
             raise Refused(f"node {name} is gone from this environment", hint="fab status")
+        self._given[name] = facts
         if facts.strangers:
             raise Refused("; ".join(stranger_reasons(facts)), hint=f"fab status --node {name}")
         return facts
+
+    def moved(self, name: str) -> bool:
+        """Ask EC2 again, unless it was just asked; tell whether the node has another machine than `find` said."""
+        with self._lock:
+            if self._world.clock.monotonic() - self._at > FRESH:
+                self._look()
+            now, given = self._seen.get(name), self._given.get(name)
+        return now is not None and given is not None and now.carrier != given.carrier
+
+    def _look(self) -> None:
+        self._seen = {facts.name: facts for facts in status.observe_nodes(self._world)}
+        self._at = self._world.clock.monotonic()
 
 
 class _Quiet:
@@ -149,22 +166,41 @@ def _restart(
     world: World, request: restart.Request, places: Places, dry_run: bool, say: Callable[[str], None], doubled: str
 ) -> Row:
     begun = world.clock.monotonic()
-    operation, console = restart.operation(request, places.find), _Quiet(request.node, say)
     try:
         if doubled:
             raise Refused(doubled, hint="fab status")
-        if dry_run:
-            empty = operate.preview(operation, world, console).plan.empty
-            return Row(request.node, LEFT if empty else WOULD)
-        done = operate.operate(operation, world, console)
+        outcome = _where_it_is(world, request, places, dry_run, say)
     except Interrupted:
         raise
     except TranscoderError as error:
         text = "; ".join([error.message, *getattr(error, "reasons", ())])
-        seconds = world.clock.monotonic() - begun
-        return Row(request.node, FAILED, round(seconds, 1), text, error.hint, error.exit_code)
-    seconds = world.clock.monotonic() - begun
-    return Row(request.node, LEFT if done.nothing_to_do else RESTARTED, round(seconds, 1))
+        return Row(request.node, FAILED, _since(world, begun), text, error.hint, error.exit_code)
+    return Row(request.node, outcome, 0.0 if dry_run else _since(world, begun))
+
+
+def _since(world: World, begun: float) -> float:
+    return round(world.clock.monotonic() - begun, 1)
+
+
+def _where_it_is(
+    world: World, request: restart.Request, places: Places, dry_run: bool, say: Callable[[str], None]
+) -> str:
+    """Restart a node; when its machine is not as EC2 said and EC2 now names another, there."""
+    console = _Quiet(request.node, say)
+
+    def act() -> str:
+        operation = restart.operation(request, places.find)  # it remembers what ran when it began, and where
+        if dry_run:
+            return LEFT if operate.preview(operation, world, console).plan.empty else WOULD
+        return LEFT if operate.operate(operation, world, console).nothing_to_do else RESTARTED
+
+    try:
+        return act()
+    except (Refused, Unreachable):
+        if not places.moved(request.node):
+            raise
+        say(f"{request.node}: it has another machine now")
+    return act()
 
 
 def exit_code(rows: Sequence[Row]) -> int:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
-from transcoder import guest, shape
-from transcoder.actions.restarts import GethFollows, WaitIdle
+from transcoder import guest, shape, tags
+from transcoder.actions.guest import read_clock
+from transcoder.actions.restarts import REWARD_BUDGET, GethFollows, WaitIdle
 from transcoder.actions.services import (
     StartUnit,
     StopUnit,
@@ -16,7 +18,7 @@ from transcoder.actions.services import (
     livepeer_round,
     stop_budget,
 )
-from transcoder.errors import Refused
+from transcoder.errors import Failed, Refused
 from transcoder.facts.geth_rpc import ChainState
 from transcoder.facts.livepeer_api import RoundState
 from transcoder.guest import Guest
@@ -29,6 +31,8 @@ from transcoder.recipes.preflight import round_reasons
 from transcoder.settings import Settings
 from transcoder.step import Plan, Step
 from transcoder.world import World
+
+T = TypeVar("T")
 
 WHAT: Mapping[str, tuple[DataVolume, ...]] = {"all": (GETH, LIVEPEER), "geth": (GETH,), "livepeer": (LIVEPEER,)}
 WAIT_SESSIONS = 600.0
@@ -60,20 +64,48 @@ class Observed:
     instance: Instance
     seen: Guest
     address: str
+    ahead: float
+    """Seconds by which the machine's clock is ahead of ours."""
     now: float
+    """The machine's time, in Unix seconds."""
     chain: ChainState | None
     round: RoundState | None
+    unclear: tuple[str, ...] = ()
+    """Answers of geth and livepeer that say nothing: a restart is what helps."""
 
 
 Look = Callable[[World, str], NodeFacts]
 
 
-def operation(request: Request, find: Look = observe_node) -> Operation:
+def operation(request: Request, find: Look | None = None) -> Operation:
     """Return the operation for `transcoder.operate`.
 
     :param find: where the node is; for many nodes somebody who asks EC2 once for all of them.
     """
-    return Operation("fab restart", request.node, _planner(request, find))
+    own = observe_node if request.what == GETH.role else find_alone
+    return Operation("fab restart", request.node, _planner(request, find or own))
+
+
+def find_alone(world: World, name: str) -> NodeFacts:
+    """Look where the node is, and whether it is the only one with its account: a restart starts what does not run.
+
+    :raises Refused: as `observe_node`, and when a volume of another node, of any environment here, names the account.
+    """
+    facts = observe_node(world, name)
+    address = facts.livepeer.tags.get(tags.ADDRESS, "") if facts.livepeer else ""
+    claimed = world.cloud.volumes(tags={tags.ADDRESS: address}) if address else ()
+    own = (world.settings.name, name)
+    others = [
+        volume
+        for volume in claimed
+        if (volume.tags.get(tags.ENVIRONMENT), volume.tags.get(tags.NODE)) != own
+        and not {tags.GONE_TO, tags.REPLACED_BY} & set(volume.tags)
+    ]
+    if others:
+        who = [f"node {v.tags.get(tags.NODE)} of {v.tags.get(tags.ENVIRONMENT)} has it, too: {v.id}" for v in others]
+        problem = f"node {name} is not restarted: its account {address} is claimed twice, and two must never run"
+        raise Refused(problem, reasons=who, hint="invoke keys says who has it")
+    return facts
 
 
 def _planner(request: Request, find: Look) -> Callable[[World], Plan]:
@@ -95,7 +127,7 @@ def _life(state: ServiceState) -> tuple[int, str]:
     return (state.main_pid, state.since) if state.running else (0, "")
 
 
-def observe(world: World, request: Request, find: Look = observe_node) -> Observed:
+def observe(world: World, request: Request, find: Look) -> Observed:
     """Look at the node.
 
     :raises Refused: when nothing carries it, or the request names what there is not.
@@ -108,18 +140,32 @@ def observe(world: World, request: Request, find: Look = observe_node) -> Observ
     if instance is None:
         raise Refused(f"no instance carries node {request.node}", hint=f"fab status --node {request.node}")
     host, settings = world.hosts(instance), world.settings
-    seen = guest.observe(host)
+    seen, (ahead, _) = guest.observe(host), read_clock(world, instance)
     marker = guest.read_marker(host, LIVEPEER) if seen.mounted(LIVEPEER.mount) else None
+    geth_runs = shape.has_geth(settings) and seen.service(GETH.service.unit).running
+    livepeer_runs = seen.service(LIVEPEER.service.unit).running
+    unclear: list[str] = []
     return Observed(
         settings,
         request,
         instance,
         seen,
         marker.address if marker else "",
-        world.clock.now(),
-        chain_state(host) if shape.has_geth(settings) and seen.service(GETH.service.unit).running else None,
-        livepeer_round(host, settings) if seen.service(LIVEPEER.service.unit).running else None,
+        ahead,
+        world.clock.now() + ahead,
+        _answer(lambda: chain_state(host), unclear) if geth_runs else None,
+        _answer(lambda: livepeer_round(host, settings), unclear) if livepeer_runs else None,
+        tuple(unclear),
     )
+
+
+def _answer(ask: Callable[[], T | None], unclear: list[str]) -> T | None:
+    """Return an answer; None for one that says nothing, such as an error of a light geth that has lost its peers."""
+    try:
+        return ask()
+    except Failed as error:
+        unclear.append(error.message)
+        return None
 
 
 def plan(observed: Observed, done: frozenset[str] = frozenset()) -> Plan:
@@ -182,13 +228,15 @@ def _steps(observed: Observed, data: DataVolume, *, follows: bool) -> Iterator[S
     first = (f"{GETH.role}/{GethFollows.verb}",) if data is LIVEPEER and follows else ()
     stopped = skip_if(state.active in ("inactive", "failed") and state.main_pid == 0)
     if data is LIVEPEER:
-        wait = observed.request.wait_sessions
-        yield WaitIdle(lane=lane, instance=instance, budget=wait, after=first, skip=skip_if(not state.running))
+        wait, until = observed.request.wait_sessions, 0.0 if _goes_on_unrewarded(observed) else REWARD_BUDGET
+        skip = skip_if(not state.running)
+        yield WaitIdle(lane=lane, instance=instance, budget=wait, reward_budget=until, after=first, skip=skip)
     budget = stop_budget(settings, data)
     yield StopUnit(lane=lane, instance=instance, unit=unit, budget=budget, skip=stopped, after=first)
     yield StartUnit(lane=lane, instance=instance, unit=unit, after=first)
     if data is GETH:
-        yield GethFollows(lane=lane, instance=instance, budget=settings.geth.in_sync_budget_seconds)
+        patience = settings.geth.in_sync_budget_seconds
+        yield GethFollows(lane=lane, instance=instance, budget=patience, ahead=observed.ahead)
     else:
         patience = settings.livepeer.healthy_budget_seconds
         yield WaitLivepeerHealthy(lane=lane, instance=instance, address=observed.address, budget=patience)
@@ -208,6 +256,11 @@ def _reasons(observed: Observed, left: list[DataVolume]) -> Iterator[str]:
         yield from round_reasons(observed.round, ignore=observed.request.ignore_round)
 
 
+def _goes_on_unrewarded(observed: Observed) -> bool:
+    """Tell whether livepeer is restarted though a reward is pending: it could not call it, or the operator wants it."""
+    return observed.request.ignore_round or _chain_is_away(observed)
+
+
 def _chain_is_away(observed: Observed) -> bool:
     """Tell whether geth has lost the chain: then no reward can be called before it is restarted."""
     if not shape.has_geth(observed.settings):
@@ -218,6 +271,7 @@ def _chain_is_away(observed: Observed) -> bool:
 
 
 def _notes(observed: Observed, left: list[DataVolume]) -> Iterator[str]:
+    yield from observed.unclear
     pending = observed.round is not None and observed.round.reward_pending
     if pending and _chain_is_away(observed):
         yield "the reward of this round is still to be called, and cannot be before geth follows the chain again"

@@ -114,6 +114,14 @@ def test_a_service_is_restarted_for_ever_but_not_after_a_refusal(volume: layout.
     assert found["Service", "ExecStart"][0].startswith(f"/usr/local/lib/transcoder/check-volume {volume.role} ")
 
 
+def test_a_stop_of_geth_stops_no_livepeer(tmp_path: Path) -> None:
+    found, geth = values(tmp_path, layout.LIVEPEER.service.unit), layout.GETH.service.unit
+
+    # Requires=, BindsTo= and PartOf= would each hand a stop on.
+    assert {name for (_, name), words in found.items() if geth in " ".join(words).split()} == {"After", "Wants"}
+    assert layout.LIVEPEER.service.unit not in text_of(rendered(tmp_path), f"{DIRECTORY}/{geth}")
+
+
 @pytest.mark.parametrize("volume", layout.VOLUMES, ids=lambda volume: volume.role)
 def test_a_service_may_open_50000_files_and_is_stopped_with_sigint(volume: layout.DataVolume, tmp_path: Path) -> None:
     found = values(tmp_path, volume.service.unit)

@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.simulated import fleet
-from tests.simulated.process import Act, reached_through
-from tests.simulated.world import Simulation
+from tests.simulated.world import Simulation, perform
 from transcoder import report_restarts, tags
 from transcoder.alone import alone
 from transcoder.errors import Refused
 from transcoder.layout import LIVEPEER
-from transcoder.recipes import nightly, restart
+from transcoder.recipes import migrate, nightly, restart
 from transcoder.recipes.nightly import FAILED, LEFT, NOT_BEGUN, RESTARTED, WOULD, Request, Row
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -30,6 +29,11 @@ def many(count: int) -> tuple[Simulation, tuple[str, ...]]:
 
 def outcomes(rows: tuple[Row, ...]) -> dict[str, str]:
     return {row.node: row.outcome for row in rows}
+
+
+def asked_of_ec2(sim: Simulation) -> list[str]:
+    """The calls so far, without those of the nodes' locks, which are not EC2's."""
+    return [call.name for call in sim.cloud.calls if "lock" not in call.name]
 
 
 def test_all_are_restarted_one_after_the_other() -> None:
@@ -107,25 +111,45 @@ def test_one_node_alone_or_none_that_there_is() -> None:
 @pytest.mark.parametrize("count", [1, 8])
 def test_ec2_is_asked_as_often_for_many_nodes_as_for_one(count: int) -> None:
     sim, _ = many(count)
-    asked: list[str] = []
-
-    def door(act: Act, do):  # type: ignore[no-untyped-def] # any act of the world
-        if not act.machine and "lock" not in act.what[0]:
-            asked.append(act.what[0])
-        return do()
-
-    nightly.run(reached_through(sim.world, door), Request(parallel=4))
-    assert sorted(asked) == ["addresses", "instances", "volumes"]
+    nightly.run(sim.world, Request(parallel=4))
+    assert sorted(asked_of_ec2(sim)) == ["addresses", "instances", "volumes"]
 
 
-def test_what_ec2_said_is_asked_anew_when_it_is_old() -> None:
-    sim, names = many(1)
-    places = nightly.Places(sim.world)
-    [facts] = places.all().values()
-    sim.cloud.terminate(facts.carrier.id if facts.carrier else "")
-    assert places.find(sim.world, names[0]).carrier == facts.carrier
-    sim.clock.sleep(nightly.FRESH + 10.0)
-    assert places.find(sim.world, names[0]).carrier != facts.carrier
+def test_a_long_night_asks_ec2_no_more_often_than_a_short_one() -> None:
+    sim, names = many(4)
+    for name in names:
+        sim.machine(name).faults.geth_stop_takes = 100.0
+    began = sim.clock.monotonic()
+    rows = nightly.run(sim.world, Request())
+    assert outcomes(rows) == dict.fromkeys(names, RESTARTED)
+    assert sim.clock.monotonic() - began > 2 * nightly.FRESH
+    assert sorted(asked_of_ec2(sim)) == ["addresses", "instances", "volumes"]
+
+
+def test_a_node_that_has_moved_since_is_restarted_where_it_is_now() -> None:
+    sim, names = many(2)
+    sim.machine(names[0]).faults.geth_stop_takes = 2 * nightly.FRESH
+    spare, lines = sim.instance("spare"), list[str]()
+
+    def say(line: str) -> None:
+        if line.startswith(f"{names[0]}: stop geth"):
+            perform(migrate.operation(migrate.Request(names[1], spare.id)), sim)
+        lines.append(line)
+
+    rows = nightly.run(sim.world, Request(), say)
+    assert outcomes(rows) == dict.fromkeys(names, RESTARTED)
+    assert f"{names[1]}: it has another machine now" in lines
+    assert any(line.startswith(f"{names[1]}: stop geth.service on spare") for line in lines)
+
+
+def test_many_nodes_that_are_away_do_not_make_ec2_be_asked_for_each_of_them() -> None:
+    sim, names = many(6)
+    for name in names:
+        sim.machine(name).faults.unreachable = True
+    rows = nightly.run(sim.world, Request(keep_going=True))
+    assert outcomes(rows) == dict.fromkeys(names, FAILED)
+    assert nightly.exit_code(rows) == 5
+    assert sorted(asked_of_ec2(sim)) == ["addresses", "instances", "volumes"]
 
 
 WELL = Row("tc001", RESTARTED, 61.2)

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.simulated.cut import Cut, ProcessDied
-from tests.simulated.world import NODE, Console, Simulation, perform, without_geth
-from transcoder import operate
+from tests.simulated.disk import KEY, ours
+from tests.simulated.world import NODE, ZONE, Console, Simulation, perform, without_geth
+from transcoder import operate, tags
 from transcoder.errors import Failed, Refused
 from transcoder.facts import livepeer_sessions
 from transcoder.layout import GETH, LIVEPEER
@@ -69,6 +70,24 @@ def test_a_geth_that_has_stalled_in_silence_is_cured() -> None:
     assert sim.machine(NODE).faults.geth_stalls_at == 0.0
 
 
+def test_a_light_geth_that_answers_with_errors_until_it_has_peers_is_waited_for() -> None:
+    sim = node()
+    sim.machine(NODE).faults.geth_tells_no_block_alone = True
+    again(sim)
+    assert sim.machine(NODE).unit(LIVEPEER_UNIT).active == "active"
+
+
+def test_a_light_geth_that_has_lost_all_peers_and_answers_with_errors_is_restarted() -> None:
+    sim = node()
+    faults = sim.machine(NODE).faults
+    faults.geth_tells_no_block_alone = faults.geth_finds_no_peers = True
+    before = pids(sim)
+    with pytest.raises(Failed, match=r"no suitable peers available.*livepeer was left as it is"):
+        again(sim)
+    assert pids(sim)[GETH_UNIT] != before[GETH_UNIT]
+    assert pids(sim)[LIVEPEER_UNIT] == before[LIVEPEER_UNIT]
+
+
 def test_when_geth_does_not_get_in_sync_livepeer_is_untouched() -> None:
     sim = node()
     sim.machine(NODE).faults.geth_finds_no_peers = True
@@ -103,6 +122,66 @@ def test_a_pending_reward_does_not_keep_a_stalled_geth_from_being_cured() -> Non
     sim.clock.sleep(600.0)
     console = again(sim)
     assert any("cannot be before geth follows the chain again" in note for note in console.shown[0].notes)
+
+
+def turn_round(sim: Simulation, *, rewarded_after: float | None) -> None:
+    """A new round begins, and livepeer calls its reward after so many seconds, or never."""
+    rounds = sim.rounds
+    rounds.current += 1
+    if rewarded_after is not None:
+        sim.cloud.later(rewarded_after, lambda: setattr(rounds, "last_reward", rounds.current))
+
+
+def test_a_round_that_begins_while_geth_restarts_gets_its_reward_before_livepeer_stops() -> None:
+    sim = node()
+    sim.machine(NODE).faults.geth_stop_takes = 60.0
+    sim.cloud.later(30.0, lambda: turn_round(sim, rewarded_after=300.0))
+    began = sim.clock.monotonic()
+    again(sim)
+    assert sim.clock.monotonic() - began > 330.0
+    assert sim.machine(NODE).unit(LIVEPEER_UNIT).since - began > 330.0
+
+
+def test_a_round_that_stays_without_its_reward_keeps_livepeer_as_it_is() -> None:
+    sim = node()
+    sim.machine(NODE).faults.geth_stop_takes = 60.0
+    sim.cloud.later(30.0, lambda: turn_round(sim, rewarded_after=None))
+    before = pids(sim)
+    with pytest.raises(Failed, match=r"began meanwhile.*was left as it is") as caught:
+        again(sim)
+    assert "fab reward" in caught.value.hint
+    assert pids(sim)[LIVEPEER_UNIT] == before[LIVEPEER_UNIT]
+    assert pids(sim)[GETH_UNIT] != before[GETH_UNIT]
+
+
+def test_the_operator_may_ignore_a_round_that_begins_meanwhile() -> None:
+    sim = node()
+    sim.machine(NODE).faults.geth_stop_takes = 60.0
+    sim.cloud.later(30.0, lambda: turn_round(sim, rewarded_after=None))
+    before = pids(sim)
+    again(sim, ignore_round=True)
+    assert pids(sim)[LIVEPEER_UNIT] != before[LIVEPEER_UNIT]
+
+
+@pytest.mark.parametrize("offset", [-900.0, 900.0])
+def test_a_clock_that_differs_from_the_operators_makes_no_head_old_and_no_stall_young(offset: float) -> None:
+    sim = node()
+    sim.rounds.last_reward = sim.rounds.current - 1
+    faults = sim.machine(NODE).faults
+    faults.clock_offset = faults.chain_ahead = offset
+    with pytest.raises(Refused, match="is not restarted"):
+        again(sim)
+    again(sim, ignore_round=True)
+    faults.geth_stalls_at = sim.clock.monotonic()
+    sim.clock.sleep(600.0)
+    again(sim)
+
+
+def test_answers_that_say_nothing_keep_nobody_from_restarting_and_are_told() -> None:
+    sim = node()
+    sim.machine(NODE).faults.livepeer_talks_nonsense = True
+    console = again(sim, what="livepeer")
+    assert any("roundInitialized" in note for note in console.shown[0].notes)
 
 
 def test_sessions_may_end_first() -> None:
@@ -194,6 +273,20 @@ def test_a_node_that_somebody_else_works_on_is_left_alone() -> None:
         again(sim)
 
 
+def test_a_second_node_with_the_same_account_is_not_started() -> None:
+    sim = node()
+    copy = sim.cloud.add_volume(ours(LIVEPEER, "copy", KEY), ZONE, {tags.NODE: "copy", tags.ENVIRONMENT: "other"})
+    sim.cloud.tag(copy.id, {tags.ADDRESS: KEY})
+    before = pids(sim)
+    with pytest.raises(Refused, match="claimed twice") as caught:
+        again(sim)
+    assert caught.value.reasons == (f"node copy of other has it, too: {copy.id}",)
+    assert pids(sim) == before
+    again(sim, what="geth")
+    sim.cloud.tag(copy.id, {tags.REPLACED_BY: "vol-elsewhere"})
+    again(sim)
+
+
 def test_what_is_not_there_to_be_restarted_is_refused() -> None:
     with pytest.raises(Refused, match="'chrony' is not one of all, geth, livepeer"):
         again(node(), what="chrony")
@@ -209,16 +302,33 @@ def test_a_dry_run_stops_nothing() -> None:
     assert sim.hosts.mutations == []
 
 
-@settings(max_examples=40, deadline=None)
-@given(at=st.integers(0, 12), after=st.booleans(), what=st.sampled_from(["all", "livepeer", "geth"]))
-def test_broken_off_anywhere_and_typed_again_both_run(at: int, after: bool, what: str) -> None:
+@settings(max_examples=60, deadline=None)
+@given(
+    at=st.integers(0, 12),
+    after=st.booleans(),
+    what=st.sampled_from(["all", "livepeer", "geth"]),
+    down=st.sets(st.sampled_from([GETH_UNIT, LIVEPEER_UNIT])),
+    stalled=st.booleans(),
+    max_age=st.sampled_from([0.0, 86400.0]),
+)
+def test_broken_off_anywhere_and_typed_again_both_run(
+    at: int, after: bool, what: str, down: set[str], stalled: bool, max_age: float
+) -> None:
     sim = node()
+    for unit in down:
+        sim.machine(NODE).stop(unit)
+    if stalled:
+        sim.machine(NODE).faults.geth_stalls_at = sim.clock.monotonic()
+        sim.clock.sleep(120.0)
     cut = Cut(at, after=after)
     try:
-        operate.operate(restart.operation(restart.Request(NODE, what)), cut.world(sim), Console())
+        operate.operate(restart.operation(restart.Request(NODE, what, max_age=max_age)), cut.world(sim), Console())
     except ProcessDied:
         sim.cloud.locks = {name: replace(lock, pid=2**22 + 1) for name, lock in sim.cloud.locks.items()}
-    again(sim, what=what)
-    assert {sim.machine(NODE).unit(unit).active for unit in (GETH_UNIT, LIVEPEER_UNIT)} == {"active"}
+    again(sim, what=what, max_age=max_age)
+    wanted = {"all": {GETH_UNIT, LIVEPEER_UNIT}, "livepeer": {LIVEPEER_UNIT}, "geth": {GETH_UNIT}}[what]
+    assert {unit for unit in wanted if sim.machine(NODE).unit(unit).active != "active"} == set()
+    assert not stalled or GETH_UNIT not in wanted or sim.machine(NODE).faults.geth_stalls_at == 0.0
     assert not sim.machine(NODE).held
+    assert not sim.cloud.locks
     sim.assert_nothing_lost()
