@@ -18,6 +18,7 @@ from transcoder.settings_image import Image, Region
 from transcoder.settings_keys import KeySettings
 from transcoder.settings_monitoring import Monitoring
 from transcoder.settings_programs import Downloads, Geth, Gpu, Livepeer, Table
+from transcoder.settings_restart import Restart
 from transcoder.settings_watch import Watch
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,7 +26,7 @@ DIRECTORY = ROOT / "environments"
 DEFAULT = "lab"
 OWN_TABLES = (
     *("aws", "ssh", "image", "downloads", "geth", "livepeer", "gpu"),
-    *("instance", "volumes", "node", "keys", "operator", "watch", "monitoring"),
+    *("instance", "volumes", "node", "keys", "operator", "watch", "monitoring", "restart"),
 )
 
 VolumeType = Literal["gp2", "gp3", "io1", "io2", "st1", "sc1", "standard"]
@@ -171,6 +172,7 @@ class Settings(Table):
     operator: OperatorSettings = OperatorSettings()
     watch: Watch = Watch()
     monitoring: Monitoring = Monitoring()
+    restart: Restart = Restart()
     extensions: Mapping[str, Any] = Field(default_factory=dict, repr=False)
     """Tables of the file that belong to others, as they stand there."""
 
