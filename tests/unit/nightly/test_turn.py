@@ -118,9 +118,17 @@ def test_what_was_started_lately_is_left_alone(node: Node) -> None:
     assert node.said[0] == f"{GETH} was started 10 s ago: left alone"
 
 
-def test_livepeer_is_not_stopped_beside_a_young_geth_that_has_lost_the_chain(node: Node) -> None:
-    node.started[GETH] = 990.0
+def test_a_geth_that_has_stalled_is_restarted_however_young_it_is(node: Node) -> None:
+    node.started[GETH] = node.started[LIVEPEER] = 990.0
     node.stall()
+    node.after[GETH] = node.recover
+
+    assert (node.turn(), node.restarts) == (0, [GETH, LIVEPEER])
+
+
+def test_livepeer_is_not_stopped_beside_a_young_geth_that_stands_still(node: Node) -> None:
+    node.started[GETH] = 990.0
+    node.blocks_come = False
 
     assert (node.turn(), node.restarts) == (4, [])
     assert "livepeer is left as it is" in node.last

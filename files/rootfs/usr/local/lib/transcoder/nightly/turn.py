@@ -30,7 +30,7 @@ def turn(night: Night, dry_run: bool = False) -> None:
     if "geth" in left:
         restart_geth(night)
     if "livepeer" in left:
-        # Also a geth that was left alone: livepeer is not stopped beside one that has lost the chain.
+        # Also a geth that was left alone: it may have lost the chain since.
         await_sync(night)
         await_reward(night)
         await_idle(night)
@@ -39,11 +39,14 @@ def turn(night: Night, dry_run: bool = False) -> None:
 
 
 def due(night: Night) -> List[str]:
-    """Return the roles that are to be restarted, in order, and tell of those that are left alone."""
-    found, left = looks.states(night), []
+    """Return the roles that are to be restarted, in order, and tell of those that are left alone.
+
+    What was started lately is, but not where geth has lost the chain, however young it is.
+    """
+    found, left, away = looks.states(night), [], looks.chain_is_away(night.node)
     for role in (role for role in ORDER if role in night.own["mounts"]):
         age = looks.age(night, found[_unit(night, role)])
-        if age is not None and age < night.own["max_age_seconds"]:
+        if age is not None and age < night.own["max_age_seconds"] and not away:
             night.say("{} was started {} ago: left alone".format(_unit(night, role), span(age)))
         else:
             left.append(role)
