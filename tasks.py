@@ -490,14 +490,15 @@ def nightly_restart(
     from transcoder.recipes import nightly, restart
     from transcoder.settings import state_directory
 
-    settings = app.settings(env, quiet=quiet)
     each = restart.Request("", "all", ignore_round, wait_sessions, max_age * 3600)
     request = nightly.Request(parallel, keep_going, dry_run, node, each)
-    lock = state_directory() / f"nightly-restart-{settings.name}.lock"
-    with alone.alone(lock, f"a nightly restart of {settings.name}"), app.watched_world(settings) as world:
-        kept = report_restarts.Log(log)
-        rows = nightly.run(world, request, report_restarts.teller(kept, quiet=quiet))
-        report_restarts.keep(rows, settings.name, kept)
+    file = report_restarts.Log(log)
+    with report_restarts.kept(file, env):
+        settings = app.settings(env, quiet=quiet)
+        lock = state_directory() / f"nightly-restart-{settings.name}.lock"
+        with alone.alone(lock, f"a nightly restart of {settings.name}"), app.watched_world(settings) as world:
+            rows = nightly.run(world, request, report_restarts.teller(file, quiet=quiet))
+    report_restarts.keep(rows, settings.name, file)
     report_restarts.print_rows(rows, settings.name, quiet=quiet, as_json=json)
     app.end(nightly.exit_code(rows))
 

@@ -73,6 +73,8 @@ def image_steps(settings: Settings, rootfs_sha256: str, binaries_sha256: str) ->
     rootfs, binaries = f"/tmp/transcoder-{ROOTFS}", f"/tmp/transcoder-{BINARIES}"  # noqa: S108  on the build machine
     geth = settings.geth.version.removeprefix("v") if settings.geth.enabled else ""
     versions = {"GETH_VERSION": geth, "LIVEPEER_VERSION": settings.livepeer.version.removeprefix("v")}
+    resting = " ".join(resting_units(settings))
+    proof = {"USERS": users, "WATCH_USER": watch, "UNITS": units, "RESTING_UNITS": resting, **versions}
     return (
         Script("10-wait-for-apt.sh", "wait for apt", {"APT_BUDGET_SECONDS": str(APT_BUDGET_SECONDS)}),
         Script("20-packages.sh", "install packages", {"PACKAGES": " ".join(package_names(settings))}),
@@ -88,13 +90,20 @@ def image_steps(settings: Settings, rootfs_sha256: str, binaries_sha256: str) ->
         CarryOut(PACKAGE_LIST, f"/etc/transcoder/{PACKAGE_LIST}"),
         CarryOut(PROGRAM_SUMS, f"/etc/transcoder/{PROGRAM_SUMS}"),
         Script("80-clean.sh", "remove what belongs to one machine"),
-        Script("90-prove.sh", "prove the image", {"USERS": users, "WATCH_USER": watch, "UNITS": units, **versions}),
+        Script("90-prove.sh", "prove the image", proof),
     )
 
 
 def baked_units(settings: Settings) -> tuple[str, ...]:
-    """Return the units of the image: those of the node, of the system, and what watches them."""
-    return (*shape.units(settings), *SYSTEM_UNITS, layout.COUNTS_UNIT, layout.WATCH.unit)
+    """Return the units that run on a machine of the image: those of the node, of the system, and what watches them."""
+    timer = (layout.NIGHTLY_TIMER,) if settings.restart.nightly else ()
+    return (*shape.units(settings), *SYSTEM_UNITS, layout.COUNTS_UNIT, layout.WATCH.unit, *timer)
+
+
+def resting_units(settings: Settings) -> tuple[str, ...]:
+    """Return the units that are baked, too, and that no boot starts."""
+    both = (layout.NIGHTLY_UNIT, layout.NIGHTLY_TIMER)
+    return tuple(unit for unit in both if unit not in baked_units(settings))
 
 
 def archives_of(settings: Settings) -> Mapping[str, tuple[str, ...]]:

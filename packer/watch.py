@@ -8,7 +8,7 @@ from packer.programs import choice_of
 from transcoder import alarms, layout, shape
 from transcoder.catalog.choice import Choice
 from transcoder.catalog.history import at
-from transcoder.catalog.livepeer import LAYOUTS, NETWORKS, PORTS
+from transcoder.catalog.livepeer import LAYOUTS, NETWORKS, PORTS, STOPS
 from transcoder.catalog.livepeer_api import api
 from transcoder.catalog.options import announcement
 from transcoder.catalog.protocol import CONTRACT_KEYS, DEFAULT_ROUND_SECONDS, EVENTS, KINDS, PROTOCOLS
@@ -48,6 +48,24 @@ def watch_configuration(settings: Settings) -> dict[str, Any]:
         "protocol": _protocol(settings),
         "livepeer": _livepeer(choice),
         "cloudwatch": alarms.sending(settings),
+        "nightly": _nightly(settings),
+    }
+
+
+def _nightly(settings: Settings) -> dict[str, Any]:
+    """Return what only the nightly restart needs: its budgets, and by role the mounts and how long a stop may take."""
+    own, volumes = settings.restart, shape.data_volumes(settings)
+    stops = {layout.LIVEPEER.role: at(STOPS, choice_of(settings).livepeer.version).budget_seconds}
+    if settings.geth.enabled:
+        stops[layout.GETH.role] = settings.geth.stop_budget_seconds
+    return {
+        "max_age_seconds": own.max_age_hours * 3600,
+        "wait_reward_seconds": own.wait_reward_seconds,
+        "wait_sessions_seconds": own.wait_sessions_seconds,
+        "in_sync_seconds": settings.geth.in_sync_budget_seconds,
+        "healthy_seconds": settings.livepeer.healthy_budget_seconds,
+        "stop_seconds": stops,
+        "mounts": {volume.role: volume.mount_unit for volume in volumes},
     }
 
 

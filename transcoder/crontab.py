@@ -9,17 +9,23 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from zoneinfo import ZoneInfo
 
 from transcoder.errors import Failed, Refused
 
 DAY = 24 * 60
 SECONDS = 30.0
-MARK = re.compile(r"# transcoder nightly-restart (\S+) at (\d\d):(\d\d) UTC within (\d+) min")
+MOST_BYTES = 998
+"""Of a command (Debian's cron.h, MAX_COMMAND); a longer one is refused by its crontab: "command too long"."""
+ZONE = Path("/etc/localtime")
+"""The zone that cron goes by, whatever ``TZ`` the shell has in which something is installed."""
+DAEMONS = ("cron", "crond")
+MARK = re.compile(r"# transcoder nightly-restart (.+) at (\d\d):(\d\d) UTC within (\d+) min")
 TIMES = re.compile(r"(\d+) (\d+) \* \* \* (.*)")
 
 
@@ -66,42 +72,66 @@ def parse_clock(text: str) -> int:
     return int(found[1]) * 60 + int(found[2])
 
 
-def minutes_ahead(zone: tuple[int, int] | None = None) -> int:
+def minutes_ahead(offsets: Iterable[int] = ()) -> int:
     """Return by how many minutes this computer's zone is ahead of UTC, all year.
 
-    :param zone: its seconds ahead in January and in July, for tests.
-    :raises Refused: where it is not the same in summer and winter: cron would run an hour off for half of the year.
+    :param offsets: its seconds ahead over a year, for tests.
+    :raises Refused: where it is not always the same: cron would run an hour off for a part of the year.
     """
-    winter, summer = zone or tuple(_ahead(month) for month in (1, 7))
-    if winter != summer:
+    found = sorted({seconds // 60 for seconds in offsets or _offsets()})
+    if len(found) > 1:
         raise Refused(
-            f"this computer's clock is {winter // 60} min ahead of UTC in January and {summer // 60} in July, and cron "
-            "goes by it",
-            hint="timedatectl set-timezone UTC",
+            f"this computer's clock is {found[0]} min ahead of UTC for a part of the year and {found[-1]} for another, "
+            "and cron goes by it",
+            hint="timedatectl set-timezone UTC, and restart cron",
         )
-    return winter // 60
+    return found[0]
 
 
-def _ahead(month: int) -> int:
-    moment = datetime(datetime.now(UTC).year, month, 15, tzinfo=UTC).timestamp()
-    return time.localtime(moment).tm_gmtoff
+def _offsets() -> Iterable[int]:
+    """Yield the seconds ahead on each day of the year that begins: some zones change at Ramadan, not in summer."""
+    if not ZONE.exists():
+        yield 0
+        return
+    with ZONE.open("rb") as file:
+        zone = ZoneInfo.from_file(file)
+    now = datetime.now(UTC)
+    for days in range(366):
+        ahead = (now + timedelta(days=days)).astimezone(zone).utcoffset()
+        yield int(ahead.total_seconds()) if ahead else 0
 
 
-def command(root: Path, python: Path, environment: Path, log: Path, max_age: float) -> str:
+def command(
+    root: Path, python: Path, environment: Path, log: Path, max_age: float, variables: Mapping[str, str] = {}
+) -> str:
     """Return the shell command of the entry: absolute paths, quoted, since cron has nearly no environment.
 
-    :raises Refused: for a path with a line end, which no crontab can hold.
+    :param variables: what of the shell's environment the run needs, by name. No secret: a crontab is a file.
+    :raises Refused: for a path with a line end, which no crontab can hold, or when all is longer than cron takes.
     """
     own = ["nightly-restart", "--quiet", "--env", str(environment), "--max-age", f"{max_age:g}", "--log", str(log)]
-    words = f"cd {shlex.quote(str(root))} && {shlex.join([str(python), '-m', 'invoke', *own])}"
+    given = [f"{name}={value}" for name, value in variables.items()]
+    program = ["/usr/bin/env", *given, str(python), "-m", "invoke", *own]
+    words = f"cd {shlex.quote(str(root))} && {shlex.join(program)}"
     if "\n" in words:
         raise Refused(f"no crontab can hold a path with a line end: {words!r}", hint="move the project or the file")
-    return words.replace("%", r"\%")
+    escaped = words.replace("%", r"\%")
+    if (size := len(escaped.encode("utf-8", "surrogateescape"))) > MOST_BYTES:
+        raise Refused(
+            f"cron takes commands of {MOST_BYTES} bytes, this one would have {size}: {escaped}",
+            hint="PATH=/usr/local/bin:/usr/bin:/bin invoke cron.install, or shorter paths",
+        )
+    return escaped
+
+
+def _lines(text: str) -> list[str]:
+    """Return the lines with their ends: those that cron knows, which are fewer than Python does."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
 def find(text: str, environment: str, ahead: int = 0) -> Entry | None:
     """Return the entry of an environment, None where a crontab has none."""
-    lines = text.splitlines()
+    lines = [line.removesuffix("\n") for line in _lines(text)]
     for number, line in enumerate(lines[:-1]):
         mark, times = MARK.fullmatch(line), TIMES.fullmatch(lines[number + 1])
         if mark and times and mark[1] == environment:
@@ -112,12 +142,12 @@ def find(text: str, environment: str, ahead: int = 0) -> Entry | None:
 
 def without(text: str, environment: str) -> str:
     """Return a crontab without the entry; everything else stays byte for byte."""
-    lines, kept = text.splitlines(keepends=True), []
+    lines, kept = _lines(text), []
     while lines:
         line = lines.pop(0)
-        mark = MARK.fullmatch(line.rstrip("\n"))
+        mark = MARK.fullmatch(line.removesuffix("\n"))
         if mark and mark[1] == environment:
-            if lines and TIMES.fullmatch(lines[0].rstrip("\n")):
+            if lines and TIMES.fullmatch(lines[0].removesuffix("\n")):
                 lines.pop(0)
             continue
         kept.append(line)
@@ -147,32 +177,55 @@ def planned(text: str, environment: str, at: int, within: int, words: str, ahead
 
 
 def read() -> str:
-    """Return the user's crontab; empty where there is none.
+    """Return the user's crontab; empty where there is none. Bytes that are no UTF-8 stay what they are.
 
     :raises Failed: when it cannot be read.
+    :raises Refused: when it could not be written back as it is: Debian's ``crontab -l`` shows a carriage return as the
+        two characters ``\\r``.
     """
     done = _run("-l")
-    if done.returncode == 0:
-        return done.stdout
-    if "no crontab for" in done.stderr:
-        return ""
-    raise Failed(f"crontab -l ended with {done.returncode}: {done.stderr.strip()}", hint="crontab -l")
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()
+        if "no crontab for" in said:
+            return ""
+        raise Failed(f"crontab -l ended with {done.returncode}: {said}", hint="crontab -l")
+    text = done.stdout.decode("utf-8", "surrogateescape")
+    for number, line in enumerate(_lines(text), 1):
+        if line.removesuffix("\n").endswith("\\r"):
+            raise Refused(
+                f"line {number} of the crontab ends with a carriage return, which crontab cannot give back as it is",
+                hint="crontab -e, and remove it there (in vi: :%s/\\r$//)",
+            )
+    return text
 
 
 def write(text: str) -> None:
-    """Replace the user's crontab, in one step.
+    """Replace the user's crontab, in one step, and see that it is what was written.
 
     :raises Failed: when cron's own check refuses it; the old one stays.
     """
-    done = _run("-", stdin=text)
+    done = _run("-", text.encode("utf-8", "surrogateescape"))
     if done.returncode:
-        said = done.stderr.strip()
+        said = done.stderr.decode(errors="replace").strip()
         raise Failed(f"crontab ended with {done.returncode}: {said}; the old one stays", hint="crontab -l")
+    if read() != text:
+        raise Failed("the crontab is not what was written: somebody has changed it meanwhile", hint="crontab -l")
 
 
-def _run(argument: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+def daemon_runs(processes: Path = Path("/proc")) -> bool:
+    """Tell whether something runs here that reads crontabs."""
+    for name in processes.glob("[0-9]*/comm"):
+        try:
+            if name.read_text(encoding="utf-8", errors="replace").strip() in DAEMONS:
+                return True
+        except OSError:  # it has ended since
+            continue
+    return False
+
+
+def _run(argument: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     command_line = ["crontab", argument]
     try:
-        return subprocess.run(command_line, input=stdin, capture_output=True, text=True, timeout=SECONDS, check=False)
+        return subprocess.run(command_line, input=stdin, capture_output=True, timeout=SECONDS, check=False)
     except FileNotFoundError:
         raise Refused("this computer has no crontab program", hint="apt install cron") from None

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.table import Table
 
 from transcoder import report
-from transcoder.errors import Refused
-from transcoder.recipes.cron import Shown
+from transcoder.errors import Refused, TranscoderError
+from transcoder.recipes.cron import NOT_RUN, Shown
 from transcoder.recipes.nightly import FAILED, NOT_BEGUN, Row, exit_code
 
 MOST_LOG = 1024 * 1024
@@ -35,7 +36,7 @@ class Log:
             return
         try:
             with self._path.open("a", encoding="utf-8") as file:
-                file.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {line}\n")
+                file.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {' '.join(line.splitlines())}\n")
         except OSError as error:
             raise Refused(f"--log {self._path} cannot be written: {error.strerror}", hint="name another file") from None
 
@@ -46,6 +47,20 @@ class Log:
         if self._path.exists() and self._path.stat().st_size > MOST_LOG:
             kept = self._path.read_bytes()[-MOST_LOG // 2 :]
             self._path.write_bytes(kept[kept.find(b"\n") + 1 :])
+
+
+@contextmanager
+def kept(log: Log, environment: str) -> Iterator[None]:
+    """Write into the log also that a run has not come to its first node, and why: cron's mail may reach nobody."""
+    try:
+        yield
+    except TranscoderError as error:
+        reasons = "; ".join([error.message, *getattr(error, "reasons", ())])
+        log.write(f"{environment}{NOT_RUN}{reasons}" + (f" (hint: {error.hint})" if error.hint else ""))
+        raise
+    except Exception as error:
+        log.write(f"{environment}{NOT_RUN}{error!r}")
+        raise
 
 
 def teller(log: Log, *, quiet: bool) -> Callable[[str], None]:

@@ -18,6 +18,7 @@ from transcoder.settings_image import Image, Region
 from transcoder.settings_keys import KeySettings
 from transcoder.settings_monitoring import Monitoring
 from transcoder.settings_programs import Downloads, Geth, Gpu, Livepeer, Table
+from transcoder.settings_restart import Restart
 from transcoder.settings_watch import Watch
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,8 +26,14 @@ DIRECTORY = ROOT / "environments"
 DEFAULT = "lab"
 OWN_TABLES = (
     *("aws", "ssh", "image", "downloads", "geth", "livepeer", "gpu"),
-    *("instance", "volumes", "node", "keys", "operator", "watch", "monitoring"),
+    *("instance", "volumes", "node", "keys", "operator", "watch", "monitoring", "restart"),
 )
+
+CARRIED = (
+    *("HOME", "PATH", "XDG_STATE_HOME"),
+    *("AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE"),
+)
+AWS_SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 VolumeType = Literal["gp2", "gp3", "io1", "io2", "st1", "sc1", "standard"]
 DataDevice = Annotated[str, Field(pattern=r"^/dev/(sd[f-p]|xvd[b-c][a-z])$")]
@@ -171,6 +178,7 @@ class Settings(Table):
     operator: OperatorSettings = OperatorSettings()
     watch: Watch = Watch()
     monitoring: Monitoring = Monitoring()
+    restart: Restart = Restart()
     extensions: Mapping[str, Any] = Field(default_factory=dict, repr=False)
     """Tables of the file that belong to others, as they stand there."""
 
@@ -226,6 +234,19 @@ def chosen(option: str = "") -> str:
 def child_environment(**extra: str) -> dict[str, str]:
     """Return a copy of this process's environment with ``extra`` in it, for a child process."""
     return {**os.environ, **extra}
+
+
+def for_a_night() -> dict[str, str]:
+    """Return the variables that a run from cron needs as this process has them: where the user's files are, and whose.
+
+    cron gives HOME, LOGNAME, SHELL and a PATH of /usr/bin:/bin. No variable with a secret is among them.
+    """
+    return {name: os.environ[name] for name in CARRIED if os.environ.get(name)}
+
+
+def secrets_of_the_shell() -> list[str]:
+    """Return the names of the variables with AWS credentials that this process has."""
+    return [name for name in AWS_SECRETS if os.environ.get(name)]
 
 
 def state_directory() -> Path:

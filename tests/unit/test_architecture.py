@@ -39,7 +39,12 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("transcoder.shape",),
     ("transcoder.settings", "transcoder.facts", "transcoder.aws_shapes", "transcoder.aws_errors"),
     ("transcoder.settings_image",),
-    ("transcoder.settings_programs", "transcoder.settings_watch", "transcoder.settings_monitoring"),
+    (
+        "transcoder.settings_programs",
+        "transcoder.settings_watch",
+        "transcoder.settings_monitoring",
+        "transcoder.settings_restart",
+    ),
     ("transcoder.settings_keys", "transcoder.grants"),
     ("transcoder.catalog", "transcoder.checks", "transcoder.alarmed", "transcoder.redact"),
     ("transcoder.alone", "transcoder.crontab"),

@@ -6,17 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from packer.recipe import SYSTEM_UNITS, baked_units
+from packer.recipe import SYSTEM_UNITS, baked_units, resting_units
 from packer.rootfs import render_rootfs
 from packer.tarball import File
 from tests.unit.image.rendered import DATA, parse_unit, rendered, text_of
-from tests.unit.packer.samples import arbitrum_settings
+from tests.unit.packer.samples import arbitrum_settings, settings_in
 from transcoder import layout, shape
-from transcoder.settings import load, names
+from transcoder.settings import Settings, load, names
+from transcoder.settings_restart import Restart
 
 DIRECTORY = "etc/systemd/system"
 UNITS = shape.units(load("bionic-2018"))
 """The units of the volumes."""
+NIGHTLY = (layout.NIGHTLY_UNIT, layout.NIGHTLY_TIMER)
 WATCHING = ("transcoder-counts.service", "transcoder-watch.service")
 ALL_UNITS = baked_units(load("bionic-2018"))
 GOLDEN = Path(__file__).parent / "golden" / "geth-1.8.27-livepeer-0.2.4"
@@ -69,9 +71,36 @@ def baked_files(files: dict[str, File]) -> set[str]:
     return {path for path in paths if "/" not in path}
 
 
-def test_all_units_that_are_enabled_are_baked_and_no_other(tmp_path: Path) -> None:
+def test_all_units_that_are_enabled_are_baked_and_no_other_but_those_that_rest(tmp_path: Path) -> None:
     assert {"d1.mount", "d2.mount", "geth.service", "livepeer-transcoder.service"} == set(UNITS)
-    assert baked_files(rendered(tmp_path)) == {*UNITS, *SYSTEM_UNITS, *WATCHING} == set(ALL_UNITS)
+    assert baked_files(rendered(tmp_path)) == {*UNITS, *SYSTEM_UNITS, *WATCHING, *NIGHTLY}
+    assert {*UNITS, *SYSTEM_UNITS, *WATCHING} == set(ALL_UNITS)
+    assert resting_units(settings_in(tmp_path)) == NIGHTLY
+
+
+def test_a_node_restarts_itself_only_where_the_environment_says_when(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    wanted = settings.model_copy(update={"restart": Restart(nightly="02:30", within_minutes=45)})
+    timer = {name: value for _, name, value in parse_unit(unit_of(wanted, layout.NIGHTLY_TIMER))}
+
+    assert layout.NIGHTLY_TIMER not in baked_units(settings)
+    assert layout.NIGHTLY_TIMER in baked_units(wanted)
+    assert resting_units(wanted) == (layout.NIGHTLY_UNIT,)
+    assert (timer["OnCalendar"], timer["RandomizedDelaySec"]) == ("*-*-* 02:30:00 UTC", "45min")
+    assert timer["Persistent"] == "no"
+    assert timer["WantedBy"] == "timers.target"
+
+
+def test_nothing_but_its_timer_starts_the_nightly_restart_and_no_end_is_set_to_it(tmp_path: Path) -> None:
+    found = values(tmp_path, layout.NIGHTLY_UNIT)
+
+    assert found["Service", "Type"] == ["oneshot"]
+    assert found["Service", "SuccessExitStatus"] == ["3"]
+    assert not {"WantedBy", "TimeoutStartSec", "RuntimeMaxSec"} & {name for _, name in found}, "each step has its own"
+
+
+def unit_of(settings: Settings, unit: str) -> str:
+    return text_of(render_rootfs(settings), f"{DIRECTORY}/{unit}")
 
 
 @pytest.mark.parametrize("volume", layout.VOLUMES, ids=lambda volume: volume.role)
@@ -154,8 +183,8 @@ def test_an_image_without_geth_has_no_unit_of_it_and_waits_for_none(tmp_path: Pa
     units = baked_files(files)
     livepeer = text_of(files, f"{DIRECTORY}/livepeer-transcoder.service")
 
-    assert units == {"d1.mount", "livepeer-transcoder.service", *SYSTEM_UNITS, *WATCHING}
-    assert units == set(baked_units(arbitrum_settings(tmp_path)))
+    assert units == {"d1.mount", "livepeer-transcoder.service", *SYSTEM_UNITS, *WATCHING, *NIGHTLY}
+    assert units == {*baked_units(arbitrum_settings(tmp_path)), *resting_units(arbitrum_settings(tmp_path))}
     assert "etc/geth/geth.toml" not in files
     assert "geth" not in livepeer
 
@@ -212,8 +241,8 @@ def test_the_watch_owns_nothing_and_the_one_that_may_read_has_no_network(tmp_pat
     assert (counts["Service", "PrivateNetwork"], counts["Service", "RestrictAddressFamilies"]) == (["yes"], ["AF_UNIX"])
 
 
-@pytest.mark.parametrize("unit", WATCHING)
-def test_what_watches_pins_no_volume(unit: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("unit", [*WATCHING, layout.NIGHTLY_UNIT])
+def test_what_watches_or_restarts_pins_no_volume(unit: str, tmp_path: Path) -> None:
     found = values(tmp_path, unit)
 
     assert not [name for name in ("ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths") if ("Service", name) in found]

@@ -19,6 +19,7 @@ from transcoder.layout import LIVEPEER
 from transcoder.recipes import migrate, nightly, restart
 from transcoder.recipes.nightly import FAILED, LEFT, NOT_BEGUN, RESTARTED, WOULD, Request, Row
 
+NOT_THERE = "environment 'none' does not exist"
 PROJECT = Path(__file__).resolve().parents[3]
 
 
@@ -201,3 +202,13 @@ def test_two_never_run_at_once_and_a_killed_one_holds_nothing(tmp_path: Path) ->
     holder.communicate()
     with alone(lock, "a nightly restart"):
         pass
+
+
+def test_a_run_that_did_not_begin_says_why_in_the_log_too(tmp_path: Path) -> None:
+    file = tmp_path / "night.log"
+    command = [sys.executable, "-m", "invoke", "nightly-restart", "--quiet", "--env", "none", "--log", str(file)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert NOT_THERE in done.stderr
+    assert f" none: not run: {NOT_THERE}" in file.read_text()
+    assert len(file.read_text().splitlines()) == 1

@@ -26,6 +26,7 @@ WANTED = Wanted(
     ["d1.mount", "geth.service", "transcoder-firewall.service"],
     "0.2.4",
     "1.8.27",
+    resting_units=["night.service", "night.timer"],
 )
 CHECKS = {check.title: check.look for check in proof.CHECKS}
 FILES = ROOT / "files" / "rootfs"
@@ -64,6 +65,8 @@ def commands() -> dict[str, Answer]:
         "systemctl is-enabled swap.target": (1, "masked"),
         "systemctl is-enabled systemd-timesyncd.service": (1, "disabled"),
         "systemctl is-enabled": (0, "enabled"),
+        "systemctl is-enabled night.service": (0, "static"),
+        "systemctl is-enabled night.timer": (1, "disabled"),
         "chronyd --version": (0, "chronyd (chrony) version 3.2 (+CMDMON)"),
         "timeout 20 chronyd -Q": (0, "System clock wrong by 0.0 seconds (ignored)"),
         "ssh-keygen": (0, ""),

@@ -136,6 +136,11 @@ PLANTS: dict[str, tuple[str, Change, str]] = {
         lambda m: m.answers.update({"systemd-analyze verify": (0, "/etc/x.service:3: Unknown 'LoadCredential'")}),
         "Unknown 'LoadCredential'",
     ),
+    "a timer that the environment does not want": (
+        "units enabled",
+        lambda m: m.answers.update({"systemctl is-enabled night.timer": (0, "enabled")}),
+        "night.timer: is enabled, and no boot is to start it",
+    ),
     "a unit that is not enabled": (
         "units enabled",
         lambda m: m.answers.update({"systemctl is-enabled geth.service": (1, "disabled")}),

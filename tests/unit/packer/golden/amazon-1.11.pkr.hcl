@@ -198,6 +198,7 @@ build {
       "USERS=livepeer:2101 geth:2102",
       "WATCH_USER=transcoder-watch:2103",
       "UNITS=d1.mount livepeer-transcoder.service d2.mount geth.service transcoder-firewall.service transcoder-counts.service transcoder-watch.service",
+      "RESTING_UNITS=transcoder-nightly-restart.service transcoder-nightly-restart.timer",
       "GETH_VERSION=1.8.27",
       "LIVEPEER_VERSION=0.2.4",
     ]

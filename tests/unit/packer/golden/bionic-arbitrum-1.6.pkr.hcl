@@ -179,6 +179,7 @@ build {
       "USERS=livepeer:2101",
       "WATCH_USER=transcoder-watch:2103",
       "UNITS=d1.mount livepeer-transcoder.service transcoder-firewall.service transcoder-counts.service transcoder-watch.service",
+      "RESTING_UNITS=transcoder-nightly-restart.service transcoder-nightly-restart.timer",
       "GETH_VERSION=",
       "LIVEPEER_VERSION=0.6.0",
     ]

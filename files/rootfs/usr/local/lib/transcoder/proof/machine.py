@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from contextlib import contextmanager
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 COMMAND_SECONDS = 120
 NOT_FOUND = 127
@@ -28,10 +28,11 @@ class Wanted(NamedTuple):
     livepeer: str
     geth: str
     without_volume: Tuple[Tuple[str, str], ...] = ()
+    resting_units: Sequence[str] = ()
 
 
 """What was meant to be baked: users of a volume with their numbers, units to be enabled, versions (geth empty: there is
-none), and users that have no volume."""
+none), users that have no volume, and units that no boot is to start."""
 
 
 Runner = Callable[[List[str], Dict[str, str]], Result]

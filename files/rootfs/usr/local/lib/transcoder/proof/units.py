@@ -15,7 +15,7 @@ MIN_FREE_MIB = 1024
 
 def unit_files(machine: Machine, wanted: Wanted) -> "Iterator[str]":
     """`systemd-analyze verify` has no word to say."""
-    paths = ["/etc/systemd/system/" + unit for unit in wanted.units]
+    paths = ["/etc/systemd/system/" + unit for unit in [*wanted.units, *wanted.resting_units]]
     status, output = machine.run("systemd-analyze", "verify", *paths)
     told = [line for line in output.splitlines() if line.strip() and not HARMLESS.fullmatch(line.strip())]
     yield from ("systemd-analyze verify: " + line for line in told)
@@ -24,11 +24,15 @@ def unit_files(machine: Machine, wanted: Wanted) -> "Iterator[str]":
 
 
 def enabled(machine: Machine, wanted: Wanted) -> "Iterator[str]":
-    """What is to run at a boot is enabled, and one program only sets the clock."""
+    """What is to run at a boot is enabled, nothing else of ours is, and one program only sets the clock."""
     for unit in [*wanted.units, "chrony.service"]:
         state = _state(machine, unit)
         if state != "enabled":
             yield "{}: is {}, not enabled".format(unit, state)
+    for unit in wanted.resting_units:
+        state = _state(machine, unit)
+        if state not in ("disabled", "static"):
+            yield "{}: is {}, and no boot is to start it".format(unit, state)
     if _state(machine, "systemd-timesyncd.service") == "enabled":
         yield "systemd-timesyncd.service: is enabled beside chrony"
 

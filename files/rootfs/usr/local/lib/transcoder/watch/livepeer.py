@@ -41,6 +41,16 @@ def look(node: Node) -> Iterator[Item]:
         yield _registered(own_record(api))
 
 
+def account(api: Dict[str, Any]) -> str:
+    """Return the account that livepeer runs as, lower case."""
+    return get(api["base"], api["address"]).decode("ascii", "replace").strip().lower()
+
+
+def busy(api: Dict[str, Any]) -> float:
+    """Return how many sessions livepeer serves."""
+    return _busy(get_json(api["base"], api["status"]), _own_metrics(api))
+
+
 def own_record(api: Dict[str, Any]) -> Dict[str, Any]:
     """Return the node's own record of the protocol: LastRewardRound, Active, Status, ServiceURI where there is one."""
     record = get_json(api["base"], api["own_record"])
@@ -79,7 +89,7 @@ def wei(api: Dict[str, Any]) -> int:
 
 def _address(node: Node, api: Dict[str, Any]) -> Reading:
     wanted = expected_address(node)
-    found = get(api["base"], api["address"]).decode("ascii", "replace").strip().lower()
+    found = account(api)
     if found == wanted:
         return Reading("livepeer-address", "", OK, 1.0, "livepeer runs as {}".format(wanted))
     return Reading("livepeer-address", "", ALARM, 0.0, "livepeer runs as {}, not as {}".format(found[:80], wanted))
@@ -95,15 +105,19 @@ def _registered(record: Dict[str, Any]) -> Reading:
 def _sessions(node: Node, api: Dict[str, Any], status: Dict[str, Any]) -> Iterator[Item]:
     """Yield the number of streams, and how near it is to the most that this livepeer takes, where that can be known."""
     numbers = _own_metrics(api)
-    streams = status.get("Manifests")
-    busy = numbers.get("livepeer_current_sessions_total", float(len(streams) if isinstance(streams, dict) else 0))
-    yield Gauge("livepeer_sessions", {}, busy)
+    count = _busy(status, numbers)
+    yield Gauge("livepeer_sessions", {}, count)
     most = numbers.get("livepeer_max_sessions_total", 0.0)
     if not most:
-        yield Reading("sessions", "", OK, busy, "{:.0f} sessions; this livepeer tells no limit".format(busy))
+        yield Reading("sessions", "", OK, count, "{:.0f} sessions; this livepeer tells no limit".format(count))
         return
-    level = WARN if 100 * busy / most >= node.limit("sessions_warn_percent") else OK
-    yield Reading("sessions", "", level, busy, "{:.0f} sessions of {:.0f}".format(busy, most))
+    level = WARN if 100 * count / most >= node.limit("sessions_warn_percent") else OK
+    yield Reading("sessions", "", level, count, "{:.0f} sessions of {:.0f}".format(count, most))
+
+
+def _busy(status: Dict[str, Any], numbers: Dict[str, float]) -> float:
+    streams = status.get("Manifests")
+    return numbers.get("livepeer_current_sessions_total", float(len(streams) if isinstance(streams, dict) else 0))
 
 
 def _own_metrics(api: Dict[str, Any]) -> Dict[str, float]:
