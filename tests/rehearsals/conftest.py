@@ -18,7 +18,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let continuous integration leave out what takes long and is much the same."""
-    parser.addoption("--all-points", action="store_true", help="kill restores of keys at every point, not at two")
+    parser.addoption("--thorough", action="store_true", help="keys: kill restores at every point, and a second node")
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_account import Account
 
+from lab.faults import client
 from lab.matrix.operator import JournalReader, Operator, await_step
 from tests.rehearsals.key_watch import EXEC_EYE, KEYSTORE_EYE, Desk, Eye, Processes, eye, looking_for, on_console
-from tests.rehearsals.rig import NODE, Rig
+from tests.rehearsals.rig import NODE, Ran, Rig
+from transcoder import tags
+from transcoder.actions.keys import now, store_bundle
+from transcoder.facts.bundle import Bundle
 from transcoder.layout import KEYSTORE, LIVEPEER
 
 DATADIR = "/d1/livepeer/.lpData"
@@ -45,6 +50,26 @@ class Key:
         return [*(text.encode() for text in texts), *encoded]
 
 
+PASSPHRASE = "canary-passphrase-5c07"
+PRIVATE = bytes(range(11, 43))
+SECOND = "tc009"
+"""A node that has no machine, but a key with a passphrase in the store."""
+
+
+@pytest.fixture(scope="module")
+def protected(node: Rig) -> Key:
+    """A key that a passphrase opens, in the store: of an account from elsewhere."""
+    table = Account.encrypt(PRIVATE, PASSPHRASE, kdf="scrypt", iterations=4096)
+    address = table["address"].lower().removeprefix("0x")
+    content = json.dumps({**table, "address": address}).encode()
+    name = f"UTC--2026-11-22T05-11-48.664775025Z--{address}"
+    when = now(node.world)
+    store_bundle(
+        node.world, "ssm", Bundle(f"0x{address}", SECOND, node.settings.name, when, {f"keystore/{name}": content})
+    )
+    return Key(f"0x{address}", f"{KEYSTORE}/{name}", content)
+
+
 def carrier(rig: Rig) -> str:
     """Return the name of the machine that the node is at."""
     found = rig.node().carrier
@@ -61,6 +86,17 @@ def files(rig: Rig, name: str) -> list[str]:
     """Return the files of the keystore that livepeer would read; hidden ones it passes over."""
     listed = rig.on(name, "find", KEYSTORE, "-type", "f", "-not", "-name", ".*", ok=(0, 1))
     return sorted(listed.splitlines())
+
+
+def keys(rig: Rig) -> list[dict[str, Any]]:
+    """Return what ``invoke keys --json`` lists."""
+    listed: list[dict[str, Any]] = rig.run("invoke", "keys", "--json").json
+    return listed
+
+
+def told(ran: Ran) -> str:
+    """Return what a refused command says, in one line."""
+    return " ".join(ran.stderr.split())
 
 
 def lose(rig: Rig, name: str) -> None:
@@ -101,7 +137,7 @@ def test_the_backup_is_opened_by_the_passphrase_and_is_the_key_on_the_node(node:
         )
     (found,) = ran.json
     assert (found["good"], found["proven"], found["compared"], found["address"]) == (True, True, True, key.address)
-    (listed,) = node.run("invoke", "keys", "--json").json
+    (listed,) = [each for each in keys(node) if each["address"] == key.address]
     volume = node.node().livepeer
     assert volume is not None
     assert listed["nodes"] == [f"{NODE} of {node.settings.name}: {volume.id}"]
@@ -109,16 +145,23 @@ def test_the_backup_is_opened_by_the_passphrase_and_is_the_key_on_the_node(node:
     assert listed["stores"][0]["claimed_for"] == f"{NODE} of {node.settings.name}"
 
 
-def test_a_restore_is_one_rename_and_leaves_no_trace_of_the_key(node: Rig, key: Key, tmp_path: Path) -> None:
+def test_a_restore_is_one_rename_and_leaves_no_trace_of_key_and_passphrase(
+    node: Rig, key: Key, protected: Key, tmp_path: Path
+) -> None:
+    canaries = [*key.canaries, *protected.canaries, PASSPHRASE.encode(), PRIVATE, PRIVATE.hex().encode()]
     name = carrier(node)
     lose(node, name)
     with (
-        Processes(key.canaries) as watch,
+        Processes(canaries) as watch,
         eye(node, name, KEYSTORE_EYE) as keystore,
-        eye(node, name, EXEC_EYE, looking_for(key.canaries)) as programs,
+        eye(node, name, EXEC_EYE, looking_for(canaries)) as programs,
     ):
         desk = Desk(node, tmp_path, watch)
         ran = desk.type("fab", "restore-keys", "--address", key.address, "--yes", "--json")
+        prove = ("--prove", "--passphrase-fd", "{0}", "--json")
+        proof = desk.type(
+            *("fab", "verify-keys", "--node", SECOND, "--address", protected.address, *prove), fed=[PASSPHRASE.encode()]
+        )
         node.on(name, "touch", f"{KEYSTORE}/.end")
         happened = keystore.until(event="created", path=f"{KEYSTORE}/.end")
         on_console(node, name, "rm", f"{KEYSTORE}/.end")
@@ -130,7 +173,8 @@ def test_a_restore_is_one_rename_and_leaves_no_trace_of_the_key(node: Rig, key: 
     assert ["install"] in [line["argv"][:1] for line in started], "the watch saw what wrote the key"
     assert watch.of_operator >= 10
     assert watch.leaks == []
-    assert_nothing_is_left(node, desk, key, ran.said)
+    assert proof.json[0]["proven"] is True
+    assert_nothing_is_left(node, desk, canaries, ran.said + proof.said)
 
 
 def assert_one_rename(happened: Sequence[Mapping[str, Any]], key: Key) -> None:
@@ -147,8 +191,8 @@ def assert_one_rename(happened: Sequence[Mapping[str, Any]], key: Key) -> None:
     assert (events[0], events[-2:]) == ("created", ["written", "moved from"]), events
 
 
-def assert_nothing_is_left(rig: Rig, desk: Desk, key: Key, said: str) -> None:
-    """No file that the operator's programs wrote has anything of the key, nor has the lab's log or the node's."""
+def assert_nothing_is_left(rig: Rig, desk: Desk, canaries: Sequence[bytes], said: str) -> None:
+    """No file that the operator's programs wrote has anything of these, nor has the lab's log or the node's."""
     opened, started = desk.noted()
     journal, known = Path(rig.settings.operator.journal), Path(rig.settings.ssh.known_hosts)
     assert opened - {Path("/dev/null")} <= {journal, known}, opened
@@ -159,9 +203,9 @@ def assert_nothing_is_left(rig: Rig, desk: Desk, key: Key, said: str) -> None:
     texts = {str(path): path.read_bytes() for path in places}
     name = carrier(rig)
     texts["journal of the node"] = rig.on(name, "journalctl", "--boot", "--no-pager", "--output=export").encode()
-    texts["/var/log"] = rig.on(name, "grep", "--recursive", "--text", "", "/var/log/auth.log", ok=(0, 1, 2)).encode()
+    texts["auth.log of the node"] = rig.on(name, "cat", "/var/log/auth.log", ok=(0, 1)).encode()
     texts["said"] = said.encode()
-    leaks = [name for name, text in texts.items() for canary in key.canaries if canary in text]
+    leaks = [name for name, text in texts.items() for canary in canaries if canary in text]
     assert leaks == []
 
 
@@ -186,15 +230,15 @@ POINTS = {
     "livepeer is to start": Point("node/start"),
 }
 IN_SHORT = ("a file for the key is there, empty", "the key has its name")
-"""Of the points those that are tried without --all-points."""
+"""Of the points those that are tried without --thorough."""
 
 
 @pytest.mark.parametrize("name", POINTS)
 def test_a_restore_that_is_killed_leaves_no_key_or_the_whole_one(
     node: Rig, key: Key, name: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    if name not in IN_SHORT and not request.config.getoption("--all-points", default=False):
-        pytest.skip("with --all-points")
+    if name not in IN_SHORT and not request.config.getoption("--thorough", default=False):
+        pytest.skip("with --thorough")
     machine = carrier(node)
     lose(node, machine)
     node.on(machine, "install", "-d", "-o", "livepeer", "-g", "livepeer", "-m", "0700", KEYSTORE)
@@ -229,12 +273,58 @@ def kill_at(point: Point, rig: Rig, keystore: Eye, key: Key, directory: Path) ->
 
 def test_another_node_does_not_get_the_key_and_is_told_who_has_it(node: Rig, key: Key) -> None:
     before = node.ec2_state()
-    options = ("--node", "tc009", "--restore-keys", "--address", key.address, "--yes")
-    told = " ".join(node.run("invoke", "launch", *options, expect=3).stderr.split())
-    assert f"node {NODE} of {node.settings.name} has this key, too" in told
-    assert f"claimed for node {NODE} of {node.settings.name}" in told
-    assert "--source-lost" in told
+    options = ("--node", SECOND, "--restore-keys", "--address", key.address, "--yes")
+    said = told(node.run("invoke", "launch", *options, expect=3))
+    assert f"node {NODE} of {node.settings.name} has this key, too" in said
+    assert f"claimed for node {NODE} of {node.settings.name}" in said
+    assert "--source-lost" in said
     assert node.ec2_state() == before, "nothing was launched"
+
+
+def test_a_second_machine_gets_the_key_when_the_first_is_lost_and_not_before(
+    node: Rig, key: Key, request: pytest.FixtureRequest
+) -> None:
+    if not request.config.getoption("--thorough", default=False):
+        pytest.skip("with --thorough")
+    first, volume = node.node().carrier, node.node().livepeer
+    assert first is not None
+    assert volume is not None
+    node.run("invoke", "launch", "--node", SECOND, "--yes")
+    restore = ("restore-keys", "--node", SECOND, "--address", key.address, "--yes")
+    assert f"node {NODE} of {node.settings.name} has this key, too" in told(node.run("fab", *restore, expect=3))
+    client.set_fault(node.settings, "power_off", True, instance=first.name)
+    assert f"at {first.name} ({first.id}, running)" in told(node.run("fab", *restore, expect=3)), "EC2 says so"
+    assert files(node, SECOND) == []
+
+    node.run("fab", *restore, "--source-lost")
+
+    second = node.run("fab", "status", "--node", SECOND, "--json").json[0]
+    assert (second["healthy"], second["address"]) == (True, key.address), second["problems"]
+    assert read(node, SECOND, key.at) == key.content
+    assert node.world.cloud.instances(ids=[first.id])[0].state == "stopped"
+    assert node.world.cloud.volumes(ids=[volume.id])[0].attachment is None
+    claimed = [each["stores"][0]["claimed_for"] for each in keys(node) if each["address"] == key.address]
+    assert claimed == [f"{SECOND} of {node.settings.name}"]
+    give_back(node, first.id, key)
+
+
+def give_back(rig: Rig, first: str, key: Key) -> None:
+    """End the second node for good, and have the first one run again."""
+    second = next(i for i in rig.world.cloud.instances() if i.name == SECOND and i.state == "running")
+    held = [volume.id for volume in rig.world.cloud.volumes() if volume.tags.get(tags.NODE) == SECOND]
+    rig.ec2.terminate_instances(InstanceIds=[second.id])
+    for volume in held:
+        await_free(rig, volume)
+        rig.ec2.delete_volume(VolumeId=volume)
+    rig.ec2.start_instances(InstanceIds=[first])
+    rig.run("fab", "attach", "--yes")
+    rig.run("fab", "backup-keys", "--source-lost", "--yes")
+    assert_healthy(rig, key)
+
+
+def await_free(rig: Rig, volume: str) -> None:
+    """Wait until a volume is at no machine."""
+    rig.world.wait(f"{volume} free", lambda: not rig.world.cloud.volumes(ids=[volume])[0].attachment, 120)
 
 
 def test_instance_and_volume_are_gone_and_the_node_is_back_as_the_same_account(node: Rig, key: Key) -> None:
@@ -242,7 +332,7 @@ def test_instance_and_volume_are_gone_and_the_node_is_back_as_the_same_account(n
     assert instance is not None
     assert volume is not None
     node.ec2.terminate_instances(InstanceIds=[instance.id])
-    node.world.wait("the volume is free", lambda: not node.world.cloud.volumes(ids=[volume.id])[0].attachment, 120)
+    await_free(node, volume.id)
     node.ec2.delete_volume(VolumeId=volume.id)
 
     node.run("invoke", "launch", "--restore-keys", "--address", key.address, "--yes")
@@ -251,5 +341,7 @@ def test_instance_and_volume_are_gone_and_the_node_is_back_as_the_same_account(n
     fresh = node.node().livepeer
     assert fresh is not None
     assert fresh.id != volume.id
-    started = node.on(carrier(node), "journalctl", "--boot", "--no-pager", "--output=cat", "--unit", UNIT)
-    assert "new" not in [line for line in started.splitlines() if "account" in line.lower()]
+    log = node.on(carrier(node), "journalctl", "--boot", "--no-pager", "--output=cat", "--unit", UNIT)
+    started = [line for line in log.splitlines() if "Unlocked ETH account" in line]
+    assert started
+    assert all(key.address in line.lower() for line in started), "it ran as nobody else before"
