@@ -8,7 +8,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,11 +45,10 @@ class Eye:
             self._lines.append({"ended": True})
             self._more.notify_all()
 
-    def await_first(self) -> None:
-        """Wait until it looks."""
+    def watches(self) -> bool:
+        """Wait until it looks; False when it has ended before."""
         with self._more:
-            self._more.wait_for(lambda: bool(self._lines), BUDGET)
-            assert "watching" in self._lines.pop(0), self._lines
+            return self._more.wait_for(lambda: bool(self._lines), BUDGET) and "watching" in self._lines.pop(0)
 
     def until(self, **wanted: object) -> list[dict[str, Any]]:
         """Wait until it has seen this, and return all that it has seen before."""
@@ -87,22 +86,36 @@ def eye(rig: Rig, name: str, program: Path, call: str = "") -> Iterator[Eye]:
 
     :param call: what is run at its end. It goes through standard input, as the program does: no argument tells it.
     """
-    pipe = subprocess.PIPE
-    with subprocess.Popen(_console(rig, name, "python3", "-u", "-"), stdin=pipe, stdout=pipe, text=True) as process:
-        assert process.stdin is not None
-        process.stdin.write(program.read_text(encoding="utf-8") + f"\n{call}\n")
-        process.stdin.close()
-        made = Eye(process)
-        try:
-            made.await_first()
-            yield made
-        finally:
-            made.close()
+    text = program.read_text(encoding="utf-8") + f"\n{call}\n"
+    made = rig.world.wait(f"{program.name} looks", lambda: _opened(rig, name, text), BUDGET)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def _opened(rig: Rig, name: str, text: str) -> Eye | None:
+    """Return an eye that looks; None when it did not come so far, as on a machine too busy to let anybody in."""
+    command, pipe = _console(rig, name, "python3", "-u", "-"), subprocess.PIPE
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+    made = Eye(process)
+    assert process.stdin is not None
+    with suppress(BrokenPipeError), process.stdin:
+        process.stdin.write(text)
+    if made.watches():
+        return made
+    made.close()
+    return None
 
 
 def on_console(rig: Rig, name: str, *command: str) -> None:
     """Run a command inside a machine in a session of its own, not in one that has been open for long."""
-    subprocess.run(_console(rig, name, *command), stdin=subprocess.DEVNULL, check=True, timeout=BUDGET)
+    line = _console(rig, name, *command)
+
+    def done() -> bool:
+        return subprocess.run(line, stdin=subprocess.DEVNULL, check=False, timeout=BUDGET).returncode == 0
+
+    rig.world.wait(" ".join(command), done, BUDGET)
 
 
 def _console(rig: Rig, name: str, *command: str) -> list[str]:

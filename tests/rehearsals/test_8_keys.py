@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from lab.faults import client
 from lab.matrix.operator import JournalReader, Operator, await_step
 from tests.rehearsals.key_watch import EXEC_EYE, KEYSTORE_EYE, Desk, Eye, Processes, eye, looking_for, on_console
 from tests.rehearsals.rig import NODE, Ran, Rig
-from transcoder import tags
+from transcoder import keystores, tags
 from transcoder.actions.keys import now, store_bundle
 from transcoder.facts.bundle import Bundle
 from transcoder.layout import KEYSTORE, LIVEPEER
@@ -63,10 +63,9 @@ def protected(node: Rig) -> Key:
     address = table["address"].lower().removeprefix("0x")
     content = json.dumps({**table, "address": address}).encode()
     name = f"UTC--2026-11-22T05-11-48.664775025Z--{address}"
-    when = now(node.world)
-    store_bundle(
-        node.world, "ssm", Bundle(f"0x{address}", SECOND, node.settings.name, when, {f"keystore/{name}": content})
-    )
+    world = replace(node.world, keystore=lambda kind: keystores.by_name(kind, node.settings))
+    files = {f"keystore/{name}": content}
+    store_bundle(world, "ssm", Bundle(f"0x{address}", SECOND, node.settings.name, now(world), files))
     return Key(f"0x{address}", f"{KEYSTORE}/{name}", content)
 
 
@@ -164,8 +163,8 @@ def test_a_restore_is_one_rename_and_leaves_no_trace_of_key_and_passphrase(
         )
         node.on(name, "touch", f"{KEYSTORE}/.end")
         happened = keystore.until(event="created", path=f"{KEYSTORE}/.end")
-        on_console(node, name, "rm", f"{KEYSTORE}/.end")
-        started = programs.until(argv=["rm", f"{KEYSTORE}/.end"])
+        on_console(node, name, "rm", "--force", f"{KEYSTORE}/.end")
+        started = programs.until(argv=["rm", "--force", f"{KEYSTORE}/.end"])
 
     assert_healthy(node, key)
     assert_one_rename(happened, key)
