@@ -16,6 +16,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         pytest.exit("rehearsals need root: they make network namespaces and machines (sudo script/test)", 1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let continuous integration leave out what takes long and is much the same."""
+    parser.addoption("--thorough", action="store_true", help="keys: kill restores at every point, and a second node")
+
+
 @pytest.fixture(scope="session")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """Bring the lab up with a freshly baked image; take it down at the end and see that nothing is left."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fnmatch
 import json
 import posixpath
 import threading
@@ -115,7 +116,7 @@ class SimulatedHost:
             return 0, "".join(f"{looks.sha256(self._machine, path)}  {path}\n" for path in argv[1:])
         if argv in self._machine.says or is_for_people(argv):
             return 0, self._machine.says.get(argv, "")
-        if argv[0] in LOOKS:
+        if argv[0] in LOOKS and argv[-1] != "-delete":
             return LOOKS[argv[0]](self._machine, argv)
         if argv[0] == "curl":
             return looks.run_curl(self._machine, argv, stdin)
@@ -154,13 +155,17 @@ class SimulatedHost:
 
     def _run_rm(self, argv: Args, stdin: str | bytes) -> Answer:
         assert argv[1] == "-f", argv
-        if not argv[2].startswith(HOLD_DIRECTORY):
-            found = path_on_disk(self._machine, argv[2])
-            assert found is not None, f"{argv[2]} is on no volume"
-            if found[1] in found[0].needed().tree:
-                found[0].put(found[1], None)
-            return 0, ""
         self._machine.held -= {_held_unit(path) for path in argv[2:]}
+        return 0, ""
+
+    def _run_find(self, argv: Args, stdin: str | bytes) -> Answer:
+        _, directory, depth, one, by_name, pattern, delete = argv
+        assert (depth, one, by_name, delete) == ("-maxdepth", "1", "-name", "-delete"), argv
+        found = path_on_disk(self._machine, directory)
+        assert found is not None, f"{directory} is on no volume"
+        for path in [path for path in found[0].needed().tree if posixpath.dirname(path) == found[1]]:
+            if fnmatch.fnmatchcase(posixpath.basename(path), pattern):
+                found[0].put(path, None)
         return 0, ""
 
     def _run_install(self, argv: Args, stdin: str | bytes) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import posixpath
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,17 +93,18 @@ def write_file(host: Host, path: str, content: bytes, *, replace: bool = False) 
     """Write a file of the service user, at once or not at all: temporary name, fsync, rename, fsync of the directory.
 
     The temporary name is hidden: geth's and livepeer's keystore pass over such (go-ethereum accounts/keystore,
-    ``nonKeyFile``), and so does the check before the service starts. Without ``replace`` nothing that is there is
-    overwritten.
+    ``nonKeyFile``), and so does the check before the service starts. It is another one each time: what an operator who was
+    killed has sent may still be at work on the machine, and must not give a file its name that is only half written.
+    What such runs have left is removed. Without ``replace`` nothing that is there is overwritten.
     """
     directory, name = posixpath.split(path)
-    temporary, owner = f"{directory}/.{name}.new", str(LIVEPEER.service.id)
+    temporary, owner = f"{directory}/.{name}.{secrets.token_hex(4)}.new", str(LIVEPEER.service.id)
     host.run("install", "-m", "0600", "-o", owner, "-g", owner, "/dev/stdin", temporary, stdin=content, timeout=600)
     host.run_all(
         Command(("sync", temporary)),
         Command(("mv", "--force" if replace else "--no-clobber", "--no-target-directory", temporary, path), ok=(0, 1)),
         Command(("sync", directory)),
-        Command(("rm", "-f", temporary)),
+        Command(("find", directory, "-maxdepth", "1", "-name", f".{name}.*.new", "-delete")),
     )
 
 

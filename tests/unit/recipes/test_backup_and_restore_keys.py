@@ -452,6 +452,23 @@ def test_a_restore_broken_off_anywhere_leaves_the_old_state_or_the_new_one(at: i
     assert sim.cloud.locks == {}
 
 
+def test_what_a_killed_operator_has_sent_gives_half_a_key_no_name() -> None:
+    """His shell may rename on the machine when the next restore is writing already: it writes to another name."""
+    sim = restorable()
+    restore(sim)
+    first = _renamed(sim)
+    restore(emptied(sim))
+    later = _renamed(sim)
+    assert len(first) == len(later) == 2
+    assert not {*first} & {*later}
+
+
+def _renamed(sim: Simulation) -> list[str]:
+    """Return the temporary names that files beside the database and in the keystore had, in their order."""
+    sources = [command.argv[-2] for command in sim.hosts.commands if command.argv[0] == "mv"]
+    return [name for name in sources if "/.lpData/" in name]
+
+
 def _is_read_by_livepeer(path: str) -> bool:
     """go-ethereum accounts/keystore nonKeyFile: hidden files and those that end in ~ are passed over."""
     name = path.rpartition("/")[2]
