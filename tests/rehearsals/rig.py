@@ -52,7 +52,8 @@ class Ran:
 def write_environment(directory: Path, user: str = "operator") -> Path:
     """Write the environment of the tests' lab: the shipped one with a name, a network and a port of its own.
 
-    In it IAM decides over every call: ``user`` has the policy of that name, and the machines have a role.
+    In it IAM decides over every call: ``user`` has the policy of that name, and the machines have a role, with which
+    they send their readings.
     """
     text = (ROOT / "environments" / "lab.toml").read_text(encoding="utf-8")
     changed = (
@@ -62,6 +63,7 @@ def write_environment(directory: Path, user: str = "operator") -> Path:
         .replace("5620", str(PORT))
         .replace('\naccess_key_id = "lab"', f'\naccess_key_id = "{USERS[user]}"\ninstance_profile = "livepeer-node"')
     )
+    changed = changed.replace("\n[operator]", "\n[monitoring]\ncloudwatch = true\n\n[operator]")
     path = directory / user / "rehearse.toml"
     path.parent.mkdir(parents=True)
     # A stalled geth is to be seen within a minute.
