@@ -156,6 +156,41 @@ def verify_keys(
         "yes",
         "dry_run",
         "json",
+        passphrase_fd="read the passphrase from this file descriptor instead of asking",  # noqa: S106
+    )
+)
+def set_passphrase(
+    _context: Context,
+    env: str = "",
+    node: str = "",
+    passphrase_fd: str = "",
+    yes: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+) -> None:
+    """
+    Put the passphrase of the node's key where its machine fetches it at each start, then start the node.
+
+    Examples:
+        fab set-passphrase
+        fab set-passphrase --passphrase-fd 3 --yes 3< FILE
+    """
+    from transcoder.recipes import attach
+    from transcoder.recipes import set_passphrase as recipe
+
+    settings = app.settings(env)
+    recipe.refuse_settings(settings)
+    name, passphrase = node or settings.node.default, app.passphrase("passphrase: ", passphrase_fd)
+    operations = recipe.operation(name, passphrase), attach.operation(attach.Request(name))
+    with app.world(settings) as world:
+        app.perform(world, *operations, yes=yes, dry_run=dry_run, json=json)
+
+
+@app.task(
+    help=help_for(
+        "yes",
+        "dry_run",
+        "json",
         store=STORE,
         passphrase_fd="read the old passphrase from this file descriptor instead of asking",  # noqa: S106
         new_passphrase_fd="read the new passphrase from this file descriptor instead of asking",  # noqa: S106
@@ -189,4 +224,4 @@ def rotate_passphrase(
         app.perform(world, operation, yes=yes, dry_run=dry_run, json=json)
 
 
-TASKS = (create_key, backup_keys, restore_keys, verify_keys, rotate_passphrase)
+TASKS = (create_key, backup_keys, restore_keys, verify_keys, set_passphrase, rotate_passphrase)

@@ -34,10 +34,12 @@ def choice_of(settings: Settings) -> Choice:
             gas_price_wei=own.gas_price_wei,
             price_per_unit=str(own.price_per_unit),
             private_options=own.private_options,
+            passphrase_store=settings.keys.passphrase_store,
             options=_texts(own.options),
         ),
         gpus=settings.gpu.devices,
         archive=own.source.rpartition("/")[2],
+        has_role=bool(settings.aws.instance_profile),
     )
 
 
@@ -71,6 +73,7 @@ def template_values(settings: Settings) -> dict[str, Any]:
         "announcement": announcement(choice.livepeer),
         "livepeer_stop": at(livepeer.STOPS, version),
         "private_options": PRIVATE_OPTIONS,
+        "passphrases": settings.passphrase_path if settings.keys.passphrase_store else "",
         "uses_local_geth": choice.uses_local_geth,
         "control_ports": control_ports(choice),
         **_geth_values(choice, settings.geth.max_peers),

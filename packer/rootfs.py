@@ -25,6 +25,8 @@ TEMPLATES = ROOT / "templates"
 WITH_GETH = {"etc/geth/geth.toml", "usr/local/lib/transcoder/wait-for-geth"}
 WITHOUT_GETH = {"usr/local/lib/transcoder/new-account"}
 """With a geth that one makes the key."""
+FETCHING = {layout.FETCH_PASSPHRASE.removeprefix("/")}
+"""Where the machine fetches the passphrase of its key."""
 
 
 def render_rootfs(settings: Settings, files: Path = FILES, templates: Path = TEMPLATES) -> dict[str, File]:
@@ -53,6 +55,7 @@ def _left_out(settings: Settings) -> set[str]:
     absent = [volume for volume in layout.VOLUMES if volume not in shape.data_volumes(settings)]
     units = [unit for volume in absent for unit in (volume.mount_unit, volume.service.unit)]
     others = WITHOUT_GETH if shape.has_geth(settings) else WITH_GETH
+    others = others if settings.keys.passphrase_store else others | FETCHING
     return {f"etc/systemd/system/{unit}" for unit in units} | others
 
 
@@ -64,6 +67,8 @@ def context(settings: Settings) -> dict[str, Any]:
         "geth": layout.GETH,
         "watch": watch_configuration(settings),
         "watch_user": layout.WATCH,
+        "runtime_directory": layout.RUNTIME_DIRECTORY,
+        "passphrase_file": layout.PASSPHRASE,
         "login_users": sorted({"root", settings.ssh.user}),
         **template_values(settings),
     }

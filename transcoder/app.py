@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from transcoder.operate import Operation
     from transcoder.secret import Secret
     from transcoder.settings import Settings
-    from transcoder.world import World
+    from transcoder.world import KeyStore, World
 
 R = TypeVar("R")
 
@@ -91,8 +91,11 @@ def world(loaded: Settings) -> Iterator[World]:
     def locate(instance: Instance) -> Instance:
         return next(iter(cloud.instances(ids=[instance.id])), instance)
 
+    def keystore(kind: str) -> KeyStore:
+        return keystores.by_name(kind, loaded)
+
     with SshHosts(loaded, locate) as hosts:
-        yield World(loaded, cloud, hosts, SystemClock(), lambda kind: keystores.by_name(kind, loaded))
+        yield World(loaded, cloud, hosts, SystemClock(), keystore, lambda: keystores.of_passphrases(loaded))
 
 
 @contextmanager

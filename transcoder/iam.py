@@ -56,6 +56,8 @@ def _values(settings: Settings, account: str) -> dict[str, str]:
     aws, keys = settings.aws, settings.keys
     partition = {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(aws.region.rsplit("-", 2)[0], "aws")
     start = f"arn:{partition}:kms:{aws.region}:{account}:key/"
+    own_key = _key(keys.kms_key_id, start)
+    in_ssm, in_secrets_manager = (keys.passphrase_store == kind for kind in ("ssm", "secrets-manager"))
     disk = [key for key in (aws.kms_key_id, settings.image.kms_key_id) if key]
     return {
         "environment": settings.name,
@@ -68,7 +70,12 @@ def _values(settings: Settings, account: str) -> dict[str, str]:
         "secrets_manager": "yes" if keys.store == "secrets-manager" else "",
         "cloudwatch": "yes" if settings.monitoring.cloudwatch else "",
         "stack": alarms.stack_name(settings),
-        "keys_key": _key(keys.kms_key_id, start),
+        "keys_key": own_key,
+        "passphrases": settings.passphrase_path,
+        "passphrase_in_ssm": "yes" if in_ssm else "",
+        "passphrase_in_secrets_manager": "yes" if in_secrets_manager else "",
+        "passphrase_key_in_ssm": own_key if in_ssm else "",
+        "passphrase_key_in_secrets_manager": own_key if in_secrets_manager else "",
         "disk_key": _key(disk[0], start) if len(set(disk)) == 1 else (start + "*" if disk else ""),
     }
 

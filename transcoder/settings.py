@@ -203,6 +203,11 @@ class Settings(Table):
             )
         return self
 
+    @property
+    def passphrase_path(self) -> str:
+        """How the names of passphrases begin in their store: a machine may read those of its own environment."""
+        return f"{self.keys.passphrase_prefix}/{self.name}"
+
     def in_region(self, region: str) -> Settings:
         """Return the same environment as it acts on another region of the account: for images, not for nodes."""
         aws = {"region": region, "availability_zone": f"{region}a", "subnet_id": "", "kms_key_id": ""}

@@ -16,6 +16,9 @@ class KeySettings(BaseModel):
     ``prefix`` begins the name of every document; a key is its owner's in all environments that share it, so it is the
     same in all of them unless there is a reason. ``kms_key_id`` is for SSM and Secrets Manager; empty: the service's
     own key. No token and no key stands here, only the paths of files that hold them.
+
+    ``passphrase_store``: where the machine fetches the passphrase of its key at each start; empty: nowhere.
+    ``passphrase_prefix`` is apart from ``prefix``, because the machine may read what is below the one alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -23,6 +26,8 @@ class KeySettings(BaseModel):
     store: Literal["ssm", "secrets-manager", "vault", "age"] = "ssm"
     prefix: str = Field(default="transcoder/keys", pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")
     kms_key_id: str = ""
+    passphrase_store: Literal["", "ssm", "secrets-manager", "vault", "age"] = ""
+    passphrase_prefix: str = Field(default="transcoder/passphrases", pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")
     ssm_tier: Literal["Standard", "Advanced"] = "Standard"
     vault_url: str = ""
     vault_mount: str = "secret"
@@ -31,6 +36,16 @@ class KeySettings(BaseModel):
     age_directory: str = ""
     age_recipients: list[str] = Field(default_factory=list)
     age_identity_file: str = ""
+
+    @model_validator(mode="after")
+    def _passphrases_are_apart(self) -> Self:
+        one, other = f"{self.prefix}/", f"{self.passphrase_prefix}/"
+        if one.startswith(other) or other.startswith(one):
+            raise ValueError(
+                f"passphrase_prefix {self.passphrase_prefix!r} and prefix {self.prefix!r}: neither may be below the "
+                "other, for the machine may read the passphrase and not the backups of keys"
+            )
+        return self
 
     @model_validator(mode="after")
     def _is_encrypted_on_its_way(self) -> Self:

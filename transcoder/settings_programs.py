@@ -25,6 +25,8 @@ def _https_or_path(value: str) -> str:
     return value
 
 
+SECRET_VARIABLES = {"LP_ETHPASSWORD", "LP_ORCHSECRET"}
+"""From v0.5.23 on livepeer reads its flags from such variables, too (peterbourgon/ff, prefix LP)."""
 PPA = "ppa:ethereum/ethereum"
 """The Ethereum project's package archive on Launchpad, which keeps the newest build of a package only."""
 HttpsOrPath = Annotated[str, AfterValidator(_https_or_path)]
@@ -126,6 +128,16 @@ class Livepeer(Download):
     options: dict[str, bool | int | str] = Field(default_factory=dict)
     healthy_budget_seconds: int = Field(default=120, ge=1)
     environment: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _environment_has_no_secret(self) -> Self:
+        found = sorted(set(self.environment) & SECRET_VARIABLES)
+        if found:
+            raise ValueError(
+                f"environment has {', '.join(found)}: it would stand in the AMI and in the environment of the process; "
+                "keys.passphrase_store has the machine fetch a passphrase"
+            )
+        return self
 
 
 class Gpu(Table):

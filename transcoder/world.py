@@ -257,13 +257,17 @@ def _no_keystore(kind: str) -> KeyStore:
 
 @dataclass(frozen=True)
 class World:
-    """The world of one environment. ``keystore`` opens a store by its kind; empty: the environment's own."""
+    """The world of one environment. ``keystore`` opens a store by its kind; empty: the environment's own.
+
+    ``passphrases`` opens the one from which machines fetch the passphrases of their keys.
+    """
 
     settings: Settings
     cloud: Cloud
     hosts: Hosts
     clock: Clock = field(default_factory=SystemClock)
     keystore: Callable[[str], KeyStore] = _no_keystore
+    passphrases: Callable[[], KeyStore] = lambda: _no_keystore("of passphrases")
 
     def wait(self, what: str, probe: Callable[[], T | None], budget: float, *, every: float = 0.5) -> T:
         """Poll ``probe`` until it returns something true.

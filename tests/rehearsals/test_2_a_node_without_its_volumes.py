@@ -73,3 +73,20 @@ def test_a_mounted_volume_stays_busy_until_it_is_unmounted(node: Rig) -> None:
     ran = node.run("fab", "attach", "--instance", NODE, "--yes")
     assert "done in" in ran.stdout
     assert node.status()["healthy"]
+
+
+def test_with_an_empty_keystore_livepeer_does_not_start_and_systemctl_says_why_and_what_to_type(node: Rig) -> None:
+    unit, (key,) = UNITS[0], node.on(NODE, "ls", layout.KEYSTORE).split()
+    node.on(NODE, "mv", f"{layout.KEYSTORE}/{key}", f"/d1/{key}")
+    try:
+        node.on(NODE, "systemctl", "restart", unit, ok=(1,))
+        told = node.on(NODE, "systemctl", "status", "--no-pager", "--full", unit, ok=(3,))
+    finally:
+        node.on(NODE, "mv", f"/d1/{key}", f"{layout.KEYSTORE}/{key}")
+
+    assert f'Status: "refused: {layout.KEYSTORE} has no key of 0x{key[-40:]} (it has no key at all)' in told
+    assert "type `fab restore-keys` to put it back" in told
+    assert "status=78" in told
+    assert "Active: failed" in told, "systemd would call one that it tries again activating"
+    assert node.on(NODE, "ls", layout.KEYSTORE).split() == [key], "no account was made in its place"
+    assert "done in" in node.run("fab", "attach", "--yes").stdout, "ends when livepeer answers as its account"

@@ -30,7 +30,7 @@ from transcoder.facts import (
     wipefs,
 )
 from transcoder.guest import HOLD_DIRECTORY, MIB
-from transcoder.layout import GETH, LIVEPEER, VOLUMES
+from transcoder.layout import FETCH_PASSPHRASE, GETH, LIVEPEER, VOLUMES
 
 Answer = tuple[int, str]
 """Exit code and standard output."""
@@ -54,6 +54,12 @@ def entry_at(machine: Machine, path: str) -> Entry | None:
     """Return a file or directory on a mounted volume."""
     found = path_on_disk(machine, path)
     return found[0].needed().tree.get(found[1]) if found else None
+
+
+def run_test(machine: Machine, argv: Args) -> Answer:
+    """``test -x``: what only images of environments with a store of passphrases have."""
+    assert argv == ("test", "-x", FETCH_PASSPHRASE), argv
+    return (0 if machine.fetches_passphrases else 1), ""
 
 
 def run_lsblk(machine: Machine, argv: Args) -> Answer:

@@ -84,6 +84,7 @@ class Machine:
     units: dict[str, Unit] = field(default_factory=dict)
     journal: dict[str, list[str]] = field(default_factory=dict)
     account: str = ""
+    fetches_passphrases: bool = True
     says: dict[tuple[str, ...], str] = field(default_factory=dict)
     """What further commands print that only look: what is not in here prints nothing."""
     rounds: Rounds = field(default_factory=Rounds)

@@ -30,7 +30,13 @@ Door = Callable[[Act, Callable[[], Any]], Any]
 def reached_through(world: World, door: Door) -> World:
     """Return the world as somebody reaches it for whom everything goes through ``door``. Doors can stand in a row."""
     hosts, cloud = _Hosts(world.hosts, door), cast(Any, _Cloud(world.cloud, door))
-    return replace(world, cloud=cloud, hosts=hosts, keystore=lambda kind: cast(Any, _Store(world.keystore(kind), door)))
+    return replace(
+        world,
+        cloud=cloud,
+        hosts=hosts,
+        keystore=lambda kind: cast(Any, _Store(world.keystore(kind), door)),
+        passphrases=lambda: cast(Any, _Store(world.passphrases(), door)),
+    )
 
 
 class _Store:

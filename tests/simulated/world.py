@@ -121,6 +121,7 @@ class Simulation:
         self.machines: dict[str, Machine] = _Machines(self)
         self.hosts = SimulatedHosts(self.machines, self.lock)
         self.stores: dict[str, SimulatedKeyStore] = other.stores if other else _stores(self.clock)
+        self.passphrases = SimulatedKeyStore("passphrases", self.clock)
         self.rounds: Rounds = other.rounds if other else Rounds()
         if other:
             self.cloud.numbers = other.cloud.numbers
@@ -154,7 +155,7 @@ class Simulation:
     @property
     def world(self) -> World:
         """The world as a recipe gets it."""
-        return World(self.settings, self.cloud, self.hosts, self.clock, self.keystore)
+        return World(self.settings, self.cloud, self.hosts, self.clock, self.keystore, lambda: self.passphrases)
 
     def keystore(self, kind: str = "") -> SimulatedKeyStore:
         """Return the key store of this kind; empty: the environment's own."""

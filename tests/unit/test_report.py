@@ -113,6 +113,19 @@ def rewarded() -> list[Plan]:
     return shown(perform(reward.operation(reward.Request(NODE)), sim)[1])
 
 
+def fetched() -> list[Plan]:
+    """A machine that fetches the passphrase of its key, from the first key on."""
+    livepeer, keys = {"version": "0.5.13"}, {"passphrase_store": "ssm"}
+    sim, plans = Simulation(settings(livepeer=livepeer, keys=keys, aws={"instance_profile": "node"})), list[Plan]()
+    for operation in (
+        launch.operation(launch.Request(NODE)),
+        attach.operation(attach.Request(NODE)),
+        create_key.operation(NODE),
+    ):
+        plans += shown(perform(operation, sim)[1])
+    return plans
+
+
 def lost() -> list[Plan]:
     """A source that does not answer."""
     sim = Simulation()
@@ -159,7 +172,7 @@ def restarted() -> list[Plan]:
 @pytest.fixture(scope="module")
 def plans() -> list[Plan]:
     across = [*across_zones(), *to_another_region()]
-    own = [*adopted(), *picked_up(), *discarded(), *rewarded(), *restarted(), *lost()]
+    own = [*adopted(), *picked_up(), *discarded(), *rewarded(), *fetched(), *restarted(), *lost()]
     return [*from_nothing(), *own, *across, *images(), *keys()]
 
 

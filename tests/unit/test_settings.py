@@ -331,3 +331,26 @@ def test_a_wrong_monitoring_table_is_told(tmp_path: Path, line: str, said: str) 
     with pytest.raises(BadSettings) as caught:
         load(str(path))
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("prefix", ["transcoder", "transcoder/keys", "transcoder/keys/passphrases"])
+def test_passphrases_are_not_where_backups_are_for_the_machine_may_read_the_ones_alone(
+    tmp_path: Path, prefix: str
+) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(WHOLE + f'\n[keys]\npassphrase_prefix = "{prefix}"\n')
+    with pytest.raises(BadSettings) as caught:
+        load(str(path))
+    assert "neither may be below the other" in "\n".join(caught.value.reasons)
+
+
+def test_a_passphrase_in_the_environment_of_the_process_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    own = '[livepeer]\nenvironment = { LP_ETHPASSWORD = "hunter22" }'
+    path.write_text(WHOLE.replace("[livepeer]", own))
+    with pytest.raises(BadSettings) as caught:
+        load(str(path))
+    told = "\n".join(caught.value.reasons)
+    assert "LP_ETHPASSWORD" in told
+    assert "keys.passphrase_store" in told
+    assert "hunter22" not in told

@@ -30,7 +30,10 @@ class GethChoice:
 
 @dataclass(frozen=True)
 class LivepeerChoice:
-    """``options`` are further flags, without their dash; ``private_options``: `PRIVATE_OPTIONS` is read too."""
+    """``options`` are further flags, without their dash; ``private_options``: `PRIVATE_OPTIONS` is read too.
+
+    ``passphrase_store``: where the machine fetches the passphrase of its key, as its IAM role.
+    """
 
     version: Version
     network: str
@@ -40,6 +43,7 @@ class LivepeerChoice:
     gas_price_wei: int = 0
     price_per_unit: str = ""
     private_options: bool = False
+    passphrase_store: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -48,6 +52,7 @@ class Choice:
     """The programs of an image and of the machine it is for.
 
     ``gpus``: as -nvidia names them, empty for none. ``archive``: the name of livepeer's archive, where it has one.
+    ``has_role``: new machines get an instance profile.
     """
 
     os: str
@@ -56,6 +61,7 @@ class Choice:
     livepeer: LivepeerChoice
     gpus: str = ""
     archive: str = ""
+    has_role: bool = False
 
     @property
     def chain_url(self) -> str:

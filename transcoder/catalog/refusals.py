@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from transcoder.catalog import geth, geth_keys, gpu, livepeer
+from transcoder.catalog import geth, geth_keys, gpu, livepeer, passphrase
 from transcoder.catalog.choice import PRIVATE_OPTIONS, Choice, GethChoice, LivepeerChoice
 from transcoder.catalog.history import Version, at, shown
 from transcoder.catalog.livepeer import NETWORKS
@@ -33,6 +33,7 @@ def reasons(choice: Choice) -> tuple[str, ...]:
         *_network(choice),
         *_chain(choice),
         *_account(choice.livepeer),
+        *_passphrase(choice),
         *_prices(choice.livepeer),
         *_options(choice),
         *_gpu(choice),
@@ -145,6 +146,12 @@ def _account(own: LivepeerChoice) -> Iterator[str]:
         yield f"livepeer.private_options: livepeer {name} has no -config, or one whose errors it ignores (v0.5.26)"
 
 
+def _passphrase(choice: Choice) -> Iterator[str]:
+    own = choice.livepeer
+    has_file = "ethPassword" in own.options
+    yield from passphrase.reasons(own.passphrase_store, own.version, has_file=has_file, has_role=choice.has_role)
+
+
 def _prices(own: LivepeerChoice) -> Iterator[str]:
     name = livepeer.tag(own.version)
     if own.gas_price_wei and own.version >= livepeer.GAS_PRICE_GONE:
@@ -195,7 +202,10 @@ _FORMS = {
     "int": (r"-?[0-9]+", "a whole number"),
     "duration": (r"([0-9]+(\.[0-9]+)?(ms|s|m|h))+", "a duration like 30s"),
     "text": (r"[^-].*", "a text that does not begin with a dash"),
-    "secret": (r"/.+", "the path of a file on the machine, for a secret is no argument"),
+    "secret": (
+        r"/.+",
+        "the path of a file on the machine, for every user of the machine can read a secret on a command line",
+    ),
 }
 
 

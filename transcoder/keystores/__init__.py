@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import cast
 
+from transcoder.catalog.passphrase import STORES, known
 from transcoder.errors import Refused
 from transcoder.settings import Settings
 from transcoder.settings_keys import KINDS
@@ -27,6 +28,29 @@ def by_name(kind: str, settings: Settings) -> KeyStore:
     if wanted not in MODULES:
         raise Refused(f"key store {wanted!r} does not exist", hint=f"one of: {', '.join(MODULES)}")
     return cast(KeyStore, import_module(MODULES[wanted]).open_store(settings))
+
+
+def of_passphrases(settings: Settings) -> KeyStore:
+    """Open the store from which the environment's machines fetch the passphrases of their keys.
+
+    Its names begin otherwise than those of the keys' backups: a machine's role may read the ones and not the others.
+
+    :raises Refused: when the environment names none, or one that no machine can ask.
+    """
+    keys = settings.keys
+    if keys.passphrase_store not in STORES:
+        named = f"keys.passphrase_store is {keys.passphrase_store!r}"
+        raise Refused(
+            f"the machines of environment {settings.name} fetch no passphrase: {named}",
+            hint=f"{known()} in {settings.path}, then bake",
+        )
+    return by_name(keys.passphrase_store, apart(settings))
+
+
+def apart(settings: Settings) -> Settings:
+    """Return the settings with which a store has passphrases in place of backups: under names of their own."""
+    keys = settings.keys.model_copy(update={"prefix": settings.passphrase_path})
+    return settings.model_copy(update={"keys": keys})
 
 
 def configured(settings: Settings) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from transcoder import guest, layout, shape
 from transcoder.actions.guest import GuestStep
+from transcoder.actions.passphrases import KeepPassphrase, find_passphrases
 from transcoder.actions.volume import Mark, Place, is_tagged
 from transcoder.errors import Failed, Refused
 from transcoder.facts import keystore
@@ -14,6 +15,7 @@ from transcoder.layout import LIVEPEER
 from transcoder.model import Instance, Marker
 from transcoder.operate import Operation
 from transcoder.recipes.node import NodeFacts, observe_node
+from transcoder.secret import Secret
 from transcoder.settings import Settings
 from transcoder.step import Plan, Skip, Step
 from transcoder.world import Host, World
@@ -38,6 +40,8 @@ class Observed:
     mounted: bool
     marker: Marker | None
     accounts: tuple[str, ...]
+    fresh: tuple[str, ...] = ()
+    """Digests of a new key's files, where the machine fetches a passphrase and the store knows nothing of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +98,19 @@ def observe(world: World, node: str) -> Observed:
     host = world.hosts(instance)
     mounted = guest.observe(host).mounted(LIVEPEER.mount)
     marker = guest.read_marker(host, LIVEPEER) if mounted else None
-    return Observed(world.settings, facts, instance, mounted, marker, accounts(host) if mounted else ())
+    found = accounts(host) if mounted else ()
+    new = bool(found) and marker is not None and not marker.address
+    fresh = _fresh(world, host, found[0]) if new and world.settings.keys.passphrase_store else ()
+    return Observed(world.settings, facts, instance, mounted, marker, found, fresh)
+
+
+def _fresh(world: World, host: Host, address: str) -> tuple[str, ...]:
+    """Return the digests of an account's key files, told by the machine: the key does not leave it."""
+    if find_passphrases(world, address) is not None:
+        return ()
+    listed = keystore.parse_names(host.run(*keystore.list_command(layout.KEYSTORE)).stdout)
+    paths = [f"{layout.KEYSTORE}/{file.name}" for file in listed if file.address == address]
+    return tuple(host.run("sha256sum", path).stdout.partition(" ")[0] for path in paths)
 
 
 def plan(observed: Observed) -> Plan:
@@ -119,7 +135,15 @@ def plan(observed: Observed) -> Plan:
         address=address,
         skip=Skip.DONE if known else None,
     )
-    return Plan(title, (mark,), (f"the node is {address}",))
+    return Plan(title, (*_no_passphrase(observed, address), mark), (f"the node is {address}",))
+
+
+def _no_passphrase(observed: Observed, address: str) -> tuple[Step, ...]:
+    """Say in the store that a new key has no passphrase yet: else its machine would find nothing there, and refuse."""
+    if not observed.fresh:
+        return ()
+    where, files = observed.settings.passphrase_path, dict.fromkeys(observed.fresh, Secret(""))
+    return (KeepPassphrase(where=where, address=address, files=files, why="none, until fab rotate-passphrase"),)
 
 
 def _reasons(observed: Observed) -> list[str]:

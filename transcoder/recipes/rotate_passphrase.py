@@ -1,17 +1,23 @@
 """`fab rotate-passphrase`: the same key under another passphrase, in the store first, then on the node's volume.
 
-Both passphrases are in the operator's memory alone; no machine sees one. The key file that it replaces stays in the
-store as an earlier version, and opens with the old passphrase for as long as it is there.
+Both passphrases are in the operator's memory alone. The key file that it replaces stays in the store as an earlier
+version, and opens with the old passphrase for as long as it is there.
+
+Where the machine fetches its passphrase (``keys.passphrase_store``), the store gets the new one before the file is
+replaced, and loses the old one after that. Each is stored by the sha256 of the file that it opens, so whichever file
+is on the volume when livepeer starts, it is opened.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from transcoder import proof
 from transcoder.actions.guest import GuestStep
 from transcoder.actions.keys import RestoreFile, TakeClaim, find_bundle, now, read_files, store_bundle
+from transcoder.actions.passphrases import KeepPassphrase, find_passphrases, refuse_old_image
 from transcoder.catalog.history import numbers
 from transcoder.catalog.livepeer import PASSWORD_FILES_SINCE, tag
 from transcoder.errors import Failed, Refused
@@ -20,6 +26,7 @@ from transcoder.facts.bundle import Bundle
 from transcoder.operate import Operation
 from transcoder.recipes import backup_keys
 from transcoder.recipes.backup_keys import Observed
+from transcoder.recipes.set_passphrase import refuse_settings, refuse_unfit
 from transcoder.secret import Secret
 from transcoder.settings import Settings
 from transcoder.step import Plan, Skip
@@ -42,6 +49,10 @@ class Opened:
     in_store: bool
     digests: dict[str, str]
     """Of the key files of the store's newest backup."""
+    where: str = ""
+    """From where the machine fetches the passphrase; empty: it does not."""
+    known: Mapping[str, Secret] | None = None
+    """What it would get there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +92,10 @@ def refuse_without_file(settings: Settings, new: Secret) -> None:
     :raises Refused: then.
     """
     version = numbers(settings.livepeer.version)
+    refuse_unfit(new)
+    if settings.keys.passphrase_store:
+        refuse_settings(settings)
+        return
     if not new.reveal():
         return
     if version < PASSWORD_FILES_SINCE:
@@ -92,7 +107,8 @@ def refuse_without_file(settings: Settings, new: Secret) -> None:
     if not settings.livepeer.options.get("ethPassword") and not settings.livepeer.private_options:
         raise Refused(
             "livepeer would not find the new passphrase: no file is named for it, and it would not start",
-            hint=f"livepeer.options.ethPassword = '/path/of/a/file' in {settings.path}, then bake",
+            hint="keys.passphrase_store = 'ssm', or livepeer.options.ethPassword = '/path/of/a/file', in "
+            f"{settings.path}, then bake",
         )
 
 
@@ -118,7 +134,11 @@ def _opened(world: World, observed: Observed, passphrases: Passphrases) -> Opene
     found = observed.stored.found if observed.stored else None
     in_store = found is not None and _all_open(found, passphrases.new)
     digests = {name: d for name, d in found.digests.items() if name.startswith(bundle.KEY)} if found else {}
-    return Opened(on_machine, in_store, digests)
+    if not world.settings.keys.passphrase_store:
+        return Opened(on_machine, in_store, digests)
+    refuse_old_image(host)
+    where, known = world.passphrases().where, find_passphrases(world, observed.address)
+    return Opened(on_machine, in_store, digests, where, known)
 
 
 def _all_open(found: Bundle, passphrase: Secret) -> bool:
@@ -145,14 +165,50 @@ def plan(observed: Observed, opened: Opened, passphrases: Passphrases, backup: P
             )
         )
         return Plan(title, (claim, replace(step, skip=None)), ("then: replace the key file on the node's volume",))
-    return Plan(
-        title,
-        (claim, *(_replacing(observed, name, digest) for name, digest in opened.digests.items())),
-        (
-            "write the new passphrase where ethPassword points to before livepeer starts again",
-            "earlier versions in the store open with the old passphrase",
-        ),
+    replacing = tuple(_replacing(observed, name, digest) for name, digest in opened.digests.items())
+    before, after = _keeping(observed, opened, passphrases) if opened.where else ((), ())
+    return Plan(title, (claim, *before, *replacing, *after), (_note(opened), OLD_VERSIONS))
+
+
+OLD_VERSIONS = "earlier versions in the store open with the old passphrase"
+
+
+def _note(opened: Opened) -> str:
+    if opened.where:
+        return "livepeer gets the new passphrase at its next start"
+    return "write the new passphrase where ethPassword points to before livepeer starts again"
+
+
+Keeping = tuple[KeepPassphrase, ...]
+
+
+def _keeping(observed: Observed, opened: Opened, passphrases: Passphrases) -> tuple[Keeping, Keeping]:
+    """Return what is stored before the key file is replaced, and after that: both passphrases, then the new one."""
+    address = observed.address
+    wanted = dict.fromkeys(opened.digests.values(), passphrases.new)
+    own = {n: d for n, d in observed.machine.digests.items() if observed.machine.keys.get(_name(n)) == address}
+    replaced = all(own.get(name) == digest for name, digest in opened.digests.items())
+    here = passphrases.new if opened.on_machine else passphrases.old
+    both = {**dict.fromkeys(own.values(), here), **wanted}
+    first = KeepPassphrase(
+        where=opened.where,
+        address=address,
+        files=both,
+        why="of the old key file and of the new one",
+        skip=Skip.DONE if replaced or opened.known == both else None,
     )
+    last = KeepPassphrase(
+        where=opened.where,
+        address=address,
+        files=wanted,
+        why="of the new key file alone",
+        skip=Skip.DONE if opened.known == wanted else None,
+    )
+    return (first,), (last,)
+
+
+def _name(bundled: str) -> str:
+    return bundled.removeprefix(bundle.KEY)
 
 
 def _replacing(observed: Observed, name: str, digest: str) -> RestoreFile:

@@ -19,6 +19,7 @@ from packer.versions import Packer
 from tests.simulated.disk import KEY, by_hand
 from tests.simulated.world import NODE, OTHER_ZONE, WEST, Simulation, perform, settings
 from tests.unit.recipes import test_backup_and_restore_keys as keys
+from tests.unit.recipes import test_fetched_passphrase as fetching
 from tests.unit.recipes import test_launch_with_keys as old_keys
 from tests.unit.recipes import test_monitoring as watching
 from tests.unit.recipes import test_publish as publishing
@@ -156,6 +157,17 @@ def _rotating(bench: Bench) -> Sims:
     return {"home": verifying.backed_up()}
 
 
+def _fetching(bench: Bench) -> Sims:
+    """The same, where the machine fetches its passphrase."""
+    _rotating(bench)
+    return {"home": fetching.backed_up()}
+
+
+def _fetching_from_secrets_manager(bench: Bench) -> Sims:
+    _rotating(bench)
+    return {"home": fetching.backed_up("secrets-manager")}
+
+
 def _nightly(bench: Bench) -> Sims:
     """A node, and a home without the lock of anybody else's night."""
     bench.monkeypatch.setenv("XDG_STATE_HOME", str(bench.directory))
@@ -251,6 +263,8 @@ LINES = (
     Line("fab restore-keys --address {key} --yes", _home(_emptied)),
     Line("fab reward --yes", _home(_reward)),
     Line("fab rotate-passphrase --yes", _rotating),
+    Line("fab set-passphrase --yes", _fetching),
+    Line("fab set-passphrase --node tc001 --yes", _fetching_from_secrets_manager),
     Line("fab status", _home(_node)),
     Line("fab unlock", _home(_locked)),
     Line("fab verify-keys --json", _home(_backed_up)),

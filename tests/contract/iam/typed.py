@@ -20,7 +20,7 @@ import tasks
 from tests.contract.iam.account import Account, enforced
 from tests.simulated.world import Simulation
 from tests.unit.iam.test_policies import granted
-from transcoder import app
+from transcoder import app, keystores
 from transcoder.aws import Aws
 from transcoder.aws_calls import Calls
 from transcoder.errors import Refused
@@ -142,7 +142,8 @@ class Desk:
     def _world(self, sim: Simulation) -> World:
         calls = self._account.calls(sim.settings)
         cloud = PermittedCloud(sim.cloud, sim.settings, self._account, sim.lock)
-        return replace(sim.world, cloud=cast(Any, cloud), keystore=stores(sim, calls))
+        opened = replace(sim.world, cloud=cast(Any, cloud), keystore=stores(sim, calls))
+        return replace(opened, passphrases=lambda: passphrases(sim, calls))
 
 
 def stores(sim: Simulation, calls: Calls) -> Callable[[str], Any]:
@@ -156,6 +157,12 @@ def stores(sim: Simulation, calls: Calls) -> Callable[[str], Any]:
         return Permitted(simulated, IN_AWS[chosen](sim.settings, calls), sim.lock)
 
     return keystore
+
+
+def passphrases(sim: Simulation, calls: Calls) -> Any:
+    """Return the store of a world's passphrases, which asks for permission."""
+    real = IN_AWS[sim.settings.keys.passphrase_store](keystores.apart(sim.settings), calls)
+    return Permitted(sim.passphrases, real, sim.lock)
 
 
 def run(*words: str) -> int:

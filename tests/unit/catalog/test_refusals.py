@@ -125,6 +125,28 @@ def test_a_password_is_given_as_a_file_and_only_to_a_livepeer_that_reads_files()
     assert "takes no file there" in reasons(with_livepeer(REFERENCE, options=path))[0]
 
 
+def test_a_passphrase_from_a_store_is_let_pass_where_the_machine_has_a_role() -> None:
+    assert reasons(replace(with_livepeer(ARBITRUM, passphrase_store="ssm"), has_role=True)) == ()
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        (replace(with_livepeer(REFERENCE, passphrase_store="ssm"), has_role=True), "0.2.4 takes a passphrase on its"),
+        (replace(with_livepeer(ARBITRUM, passphrase_store="vault"), has_role=True), "no token of Vault's"),
+        (replace(with_livepeer(ARBITRUM, passphrase_store="age"), has_role=True), "open every backup, too"),
+        (with_livepeer(ARBITRUM, passphrase_store="secrets-manager"), "set aws.instance_profile"),
+        (
+            replace(with_livepeer(ARBITRUM, passphrase_store="ssm", options={"ethPassword": "/d1/p"}), has_role=True),
+            "two places",
+        ),
+    ],
+)
+def test_a_passphrase_from_a_store_that_cannot_be_is_refused_with_the_reason(choice: Choice, words: str) -> None:
+    (reason,) = reasons(choice)
+    assert words in reason
+
+
 def test_a_gpu_that_has_all_it_needs_is_let_pass() -> None:
     choice = replace(ARBITRUM, gpus="all", instance_type="g5.xlarge", archive="livepeer-linux-gpu-amd64.tar.gz")
     assert reasons(choice) == ()

@@ -31,8 +31,10 @@ REACHING = (
 FOREIGN = {"call", "make", "pages"}
 GROUPS = ("monitoring",)
 """Collections of tasks that stand in ``tasks.py`` with their collection's name before their own."""
-KEYS = {"transcoder.recipes.key_facts", "transcoder.recipes.list_keys"}
+KEYS = {"transcoder.recipes.key_facts", "transcoder.recipes.list_keys", "transcoder.actions.passphrases"}
 """What asks the key stores."""
+MACHINE = ROOT / "tests" / "data" / "iam" / "machine.json"
+"""What a machine calls as its role; `tests.contract.keystores.test_fetched_passphrase` sees it do so."""
 NOT_FOR_IMAGES = {"ec2:DescribeAddresses"}
 """Steps ask for an Elastic IP by its id alone (`SetTags`); what bakes and verifies has none."""
 
@@ -174,7 +176,8 @@ def seen() -> Called:
     lines: dict[str, set[str]] = {}
     for words, actions in contract.load().items():
         lines.setdefault(" ".join(words.split()[:2]), set()).update(actions)
-    return joined(rehearsal.load(), {task: frozenset(actions) for task, actions in lines.items()})
+    machine = rehearsal.load(MACHINE)
+    return joined(rehearsal.load(), machine, {task: frozenset(actions) for task, actions in lines.items()})
 
 
 def table() -> str:

@@ -28,7 +28,7 @@ SETTINGS = settings_module.load("lab")
 def full(store: str = "ssm") -> Settings:
     """Return an environment that has need of every statement."""
     aws = SETTINGS.aws.model_copy(update={"instance_profile": "node", "kms_key_id": "disk"})
-    keys = SETTINGS.keys.model_copy(update={"kms_key_id": "keys", "store": store})
+    keys = SETTINGS.keys.model_copy(update={"kms_key_id": "keys", "store": store, "passphrase_store": store})
     monitoring = SETTINGS.monitoring.model_copy(update={"cloudwatch": True})
     return SETTINGS.model_copy(update={"aws": aws, "keys": keys, "monitoring": monitoring})
 
@@ -78,7 +78,8 @@ def test_every_exception_is_granted_has_a_reason_and_was_not_called() -> None:
 
 
 def test_the_machine_is_granted_what_it_calls_and_nothing_where_it_calls_nothing() -> None:
-    assert granted("instance") == {"cloudwatch:PutMetricData"}
+    fetching = {"kms:Decrypt", "secretsmanager:GetSecretValue", "ssm:GetParameter"}
+    assert granted("instance") == {"cloudwatch:PutMetricData", *fetching}
     assert iam.actions(iam.render("instance", SETTINGS)) == set()
 
 
@@ -89,7 +90,7 @@ def test_the_machine_is_denied_everything_else_whatever_is_attached() -> None:
 
 
 def test_the_machine_writes_into_the_namespace_of_its_watch_alone() -> None:
-    (allow,) = [each for each in iam.render("instance", full())["Statement"] if each["Effect"] == "Allow"]
+    allow = next(each for each in iam.render("instance", full())["Statement"] if each["Sid"] == "SendReadings")
     assert allow["Condition"] == {"StringEquals": {"cloudwatch:namespace": NAMESPACE}}
 
 
@@ -99,6 +100,25 @@ def test_alarms_may_be_changed_where_there_are_any_and_these_alone() -> None:
     assert statements["AlarmStack"]["Resource"].endswith(":123456789012:stack/transcoder-lab/*")
     assert statements["Alarms"]["Resource"].endswith(":alarm:transcoder-lab-*")
     assert statements["AlarmTopic"]["Resource"].endswith(":transcoder-lab")
+
+
+@pytest.mark.parametrize("store", ["ssm", "secrets-manager"])
+def test_the_machine_may_read_what_its_script_asks_for_and_what_aws_does_for_that(store: str) -> None:
+    text = (ROOT / "files/rootfs/usr/local/lib/transcoder/fetch-passphrase").read_text(encoding="utf-8")
+    called = {"ssm": "ssm:GetParameter", "secrets-manager": "secretsmanager:GetSecretValue"}[store]
+    assert f'"{store}": "{called}"' in text
+    assert iam.actions(iam.render("instance", full(store))) == {called, "kms:Decrypt", "cloudwatch:PutMetricData"}
+
+
+@pytest.mark.parametrize("store", ["ssm", "secrets-manager"])
+def test_the_machine_may_read_its_environments_passphrases_and_no_backup_of_a_key(store: str) -> None:
+    settings = full(store)
+    own = [each for each in iam.render("instance", settings)["Statement"] if "Passphrase" in each["Sid"]]
+    reading, decrypting = own
+    assert reading["Resource"].endswith(f"transcoder/passphrases/{settings.name}/*")
+    assert settings.keys.prefix not in json.dumps(own)
+    assert list(decrypting["Condition"]["StringLike"].values()) == [reading["Resource"]]
+    assert decrypting["Condition"]["StringEquals"]["kms:ViaService"].endswith(".amazonaws.com")
 
 
 def covered(policy: dict[str, Any], action: str, form: str) -> bool:

@@ -11,7 +11,10 @@ from transcoder.settings import ROOT
 
 DATA = Path(__file__).parents[2] / "data"
 SCRIPTS = ROOT / "files/rootfs/usr/local/lib/transcoder"
-CHECKS = ("check-volume", "wait-for-geth", "run-livepeer", "transcoder-watch", "watch-counts", "nightly-restart")
+CHECKS = (
+    *("check-volume", "wait-for-geth", "fetch-passphrase", "run-livepeer"),
+    *("transcoder-watch", "watch-counts", "nightly-restart"),
+)
 
 
 def rendered(directory: Path, geth: str = "", livepeer: str = "") -> dict[str, File]:

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
+
 from tests.unit.image.rendered import SCRIPTS
 
 ADDRESS = "0x" + "ab" * 20
@@ -143,6 +145,65 @@ def test_private_options_that_others_can_read_are_refused_and_their_owners_are_r
     status, said, log = private(tmp_path)
     assert (status, said) == (0, f"started -ethAcctAddr {ADDRESS}\n")
     assert "very-secret" not in log
+
+
+def with_password(tmp_path: Path, value: str, *, private: str = "") -> tuple[int, str, str]:
+    volume(tmp_path)
+    (tmp_path / "d1/livepeer").mkdir()
+    path = tmp_path / "d1/livepeer/private.conf"
+    path.write_text(private)
+    path.chmod(0o600)
+    own = ["--root", str(tmp_path), "--announce", "none"]
+    own += ["--private", "/d1/livepeer/private.conf"] if private else []
+    return run("run-livepeer", *own, "--", "/bin/echo", *(["-ethPassword", value] if value else ["started"]))
+
+
+def password_file(tmp_path: Path, mode: int = 0o400) -> None:
+    (tmp_path / "password").write_text("hunter22")
+    (tmp_path / "password").chmod(mode)
+
+
+def test_a_passphrase_in_a_file_is_told_to_livepeer_by_the_path(tmp_path: Path) -> None:
+    password_file(tmp_path)
+    status, said, log = with_password(tmp_path, "/password")
+
+    assert (status, said) == (0, f"-ethPassword /password -ethAcctAddr {ADDRESS}\n")
+    assert "hunter22" not in log
+
+
+@pytest.mark.parametrize("private", ["", "ethPassword hunter22 # mine\n", "-ethPassword  hunter22\n"])
+def test_a_passphrase_that_is_in_no_file_is_refused_and_not_repeated(tmp_path: Path, private: str) -> None:
+    status, said, log = with_password(tmp_path, "" if private else "hunter22", private=private)
+
+    assert (status, said) == (78, "")
+    assert "is not the path of a file" in log
+    assert "hunter22" not in log
+
+
+@pytest.mark.parametrize("private", ["", "ethPassword /password\n"])
+def test_a_file_that_is_not_there_would_be_taken_for_the_passphrase_and_is_refused(
+    tmp_path: Path, private: str
+) -> None:
+    status, said, log = with_password(tmp_path, "" if private else "/password", private=private)
+
+    assert (status, said) == (78, "")
+    assert "take its name for the passphrase" in log
+
+
+def test_a_passphrase_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    password_file(tmp_path, 0o440)
+    status, said, log = with_password(tmp_path, "/password")
+
+    assert (status, said) == (78, "")
+    assert "chmod 0400 /password" in log
+
+
+def test_two_places_of_a_passphrase_are_refused(tmp_path: Path) -> None:
+    password_file(tmp_path)
+    status, said, log = with_password(tmp_path, "/password", private="ethPassword /password\n")
+
+    assert (status, said) == (78, "")
+    assert "delete that line" in log
 
 
 def test_livepeer_does_not_start_without_the_metadata_service_but_may_be_tried_again(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from packer.recipe import package_names
 from packer.rootfs import FILES, render_rootfs
 from packer.tarball import File
 from tests.unit.image.rendered import DATA, parse_unit, rendered, text_of
-from tests.unit.packer.samples import arbitrum_settings, settings_in
+from tests.unit.packer.samples import arbitrum_settings, fetching_settings, settings_in
 from transcoder.settings import load, names
 
 SSHD = "etc/ssh/sshd_config.d/10-transcoder.conf"
@@ -152,6 +152,14 @@ def test_geth_gets_no_credentials_of_the_machine_and_livepeer_can_ask_for_its_ad
     assert "-4 -A TRANSCODER-OUTPUT -m owner --uid-owner 2102 -d 169.254.169.254/32 -j DROP" in text
     assert "2101" not in text
     assert "uid-owner" not in text_of(render_rootfs(arbitrum_settings(tmp_path)), FIREWALL)
+
+
+def test_where_a_passphrase_is_fetched_only_root_livepeer_and_the_watch_get_credentials(tmp_path: Path) -> None:
+    text = text_of(render_rootfs(fetching_settings(tmp_path)), FIREWALL)
+
+    rules = [line.split(" -m owner --uid-owner ")[1] for line in text.splitlines() if line.startswith("-4")]
+    address = "-d 169.254.169.254/32"
+    assert rules == [f"2101 {address} -j RETURN", f"2103 {address} -j RETURN", f"1-4294967294 {address} -j DROP"]
 
 
 def test_rules_of_others_stay(tmp_path: Path) -> None:

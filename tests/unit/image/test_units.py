@@ -10,7 +10,7 @@ from packer.recipe import SYSTEM_UNITS, baked_units, resting_units
 from packer.rootfs import render_rootfs
 from packer.tarball import File
 from tests.unit.image.rendered import DATA, parse_unit, rendered, text_of
-from tests.unit.packer.samples import arbitrum_settings, settings_in
+from tests.unit.packer.samples import arbitrum_settings, fetching_settings, settings_in
 from transcoder import layout, shape
 from transcoder.settings import Settings, load, names
 from transcoder.settings_restart import Restart
@@ -205,6 +205,29 @@ def test_private_options_are_proven_before_livepeer_reads_them(tmp_path: Path) -
 
     assert command[command.index("--private") + 1] == command[command.index("-config") + 1]
     assert "-ethUrl" not in command
+
+
+def test_a_passphrase_is_fetched_when_the_key_is_proven_and_before_livepeer_runs(tmp_path: Path) -> None:
+    files = render_rootfs(fetching_settings(tmp_path))
+    text = text_of(files, f"{DIRECTORY}/livepeer-transcoder.service")
+    command = command_of(text)
+
+    chain = [word.rpartition("/")[2] for word in command if word.startswith("/usr/local/")]
+    assert chain == ["check-volume", "fetch-passphrase", "run-livepeer", "livepeer"]
+    assert command[command.index("--name") + 1] == "transcoder/passphrases/world"
+    assert command[command.index("--file") + 1] == layout.PASSPHRASE
+    assert "-ethPassword" not in command, "only what is fetched is told to livepeer"
+    found = {name: value for _, name, value in parse_unit(text) if name.startswith("Runtime")}
+    assert found == {"RuntimeDirectory": Path(layout.PASSPHRASE).parent.name, "RuntimeDirectoryMode": "0700"}
+    assert unknown_directives(text) == []
+    assert layout.FETCH_PASSPHRASE.removeprefix("/") in files
+
+
+def test_an_image_that_fetches_no_passphrase_has_nothing_of_it(tmp_path: Path) -> None:
+    files = rendered(tmp_path)
+
+    assert layout.FETCH_PASSPHRASE.removeprefix("/") not in files
+    assert "passphrase" not in text_of(files, f"{DIRECTORY}/livepeer-transcoder.service")
 
 
 def test_an_address_for_others_that_is_given_is_not_asked_of_the_metadata_service(tmp_path: Path) -> None:

@@ -18,7 +18,10 @@ from transcoder import iam
 ACCOUNT = "123456789012"
 TAG = "transcoder:environment"
 OWN, REQUEST = f"aws:ResourceTag/{TAG}", f"aws:RequestTag/{TAG}"
-OF_OTHERS = {"kms:ViaService": "AWS asks KMS in the caller's name; moto's KMS is not asked by its other services"}
+OF_OTHERS = dict.fromkeys(
+    ("kms:ViaService", "kms:EncryptionContext:PARAMETER_ARN", "kms:EncryptionContext:SecretARN"),
+    "AWS asks KMS in the caller's name; moto's KMS is not asked by its other services",
+)
 """Condition keys that the lab has no values for, and why that is no gap in what it shows."""
 
 
@@ -208,6 +211,16 @@ def test_other_services_are_asked_by_name(call: Asked, permitted: bool) -> None:
 def test_a_version_of_a_parameter_is_that_parameter() -> None:
     (need,) = needs(asked("ssm:GetParameter", Name="/livepeer/keys/x:3"))
     assert need.resource == f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/livepeer/keys/x"
+
+
+def test_a_machine_reads_its_environments_passphrases_and_neither_anothers_nor_a_backup_of_a_key() -> None:
+    own = full().passphrase_path
+    ssm, secrets = "ssm:GetParameter", "secretsmanager:GetSecretValue"
+    assert refused("instance", asked(ssm, Name=f"/{own}/0xab")) == ""
+    for name in ("/transcoder/passphrases/another/0xab", "/transcoder/keys/0xab/backup", f"/{own}"):
+        assert f"perform: {ssm} on resource" in refused("instance", asked(ssm, Name=name))
+        assert secrets in refused("instance", asked(secrets, SecretId=name.removeprefix("/")))
+    assert refused("instance", asked("ssm:PutParameter", Name=f"/{own}/0xab"))
 
 
 def test_a_refusal_has_the_words_of_aws() -> None:

@@ -93,6 +93,14 @@ def arbitrum_settings(
     return load(str(path))
 
 
+def fetching_settings(directory: Path) -> Settings:
+    """The same, where the machine fetches the passphrase of its key."""
+    settings = arbitrum_settings(directory)
+    keys = settings.keys.model_copy(update={"passphrase_store": "ssm"})
+    aws = settings.aws.model_copy(update={"instance_profile": "node"})
+    return settings.model_copy(update={"keys": keys, "aws": aws})
+
+
 def amazon_settings(directory: Path) -> Settings:
     """An environment on Amazon's own EC2 that wants a deprecated image."""
     return settings_in(

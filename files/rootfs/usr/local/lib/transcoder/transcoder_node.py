@@ -9,6 +9,7 @@ so that all of them are the unit's main process: the only one whose exit status 
 
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -22,6 +23,8 @@ MOUNTS = {"livepeer": "/d1", "geth": "/d2"}
 DIRECTORIES = {"livepeer": ("/d1/livepeer", "/d1/livepeer/.lpData"), "geth": ("/d2/geth-data",)}
 KEYSTORE = "/d1/livepeer/.lpData/keystore"
 MARKER = ".transcoder.json"
+KEY_FILE = re.compile(r"UTC--.*--([0-9a-f]{40})")
+"""The name geth and livepeer give a key file."""
 
 
 class Refusal(Exception):
@@ -83,6 +86,60 @@ def read_marker(root, role):
             "then `fab attach` the right one".format(path, found, role)
         )
     return marker
+
+
+def key_address(path):
+    """Return the address in a key file's JSON, 40 lower-case hex digits, or an empty string."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+    except (OSError, ValueError):
+        return ""
+    address = content.get("address", "") if isinstance(content, dict) else ""
+    return plain(address) if isinstance(address, str) else ""
+
+
+def plain(address):
+    """Return an address as key files have it: without 0x, in lower case."""
+    return address[2:].lower() if address[:2].lower() == "0x" else address.lower()
+
+
+def check_key(root, address):
+    """Return the paths of the key files of this address, without ``root``, in the order in which livepeer takes them.
+
+    Raises Refusal for a keystore that has none, or one whose name and content disagree.
+    """
+    if not re.fullmatch(r"0x[0-9a-fA-F]{40}", address):
+        found = "has {!r} for its Ethereum address".format(address) if address else "has no Ethereum address yet"
+        raise Refusal(
+            "the volume {}: type `fab restore-keys` to put the node's key back, or `fab create-key` to make its "
+            "first one".format(found)
+        )
+    try:
+        names = sorted(os.listdir(root + KEYSTORE))
+    except FileNotFoundError:
+        names = []
+    except OSError as error:
+        raise Refusal(
+            "{} cannot be read ({}): type `fab adopt` to map the owners".format(KEYSTORE, error.strerror)
+        ) from None
+    matches = [KEY_FILE.fullmatch(name) for name in names]
+    keys = {match.group(0): match.group(1) for match in matches if match}
+    named = [name for name in keys if keys[name] == plain(address)]
+    if not named:
+        others = ", ".join("0x" + keys[name] for name in sorted(keys)) or "no key at all"
+        raise Refusal(
+            "{} has no key of {} (it has {}): type `fab restore-keys` to put it back".format(KEYSTORE, address, others)
+        )
+    for name in named:
+        inside = key_address(os.path.join(root + KEYSTORE, name))
+        if inside != plain(address):
+            raise Refusal(
+                "{}/{} is damaged: its name says {}, its content {}: move it away, then type `fab restore-keys`".format(
+                    KEYSTORE, name, address, "0x" + inside if inside else "is no key"
+                )
+            )
+    return ["{}/{}".format(KEYSTORE, name) for name in sorted(named)]
 
 
 def main(body):
