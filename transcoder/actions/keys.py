@@ -93,8 +93,9 @@ def write_file(host: Host, path: str, content: bytes, *, replace: bool = False) 
     """Write a file of the service user, at once or not at all: temporary name, fsync, rename, fsync of the directory.
 
     The temporary name is hidden: geth's and livepeer's keystore pass over such (go-ethereum accounts/keystore,
-    ``nonKeyFile``), and so does the check before the service starts. It is another one each time: what an operator who was
-    killed has sent may still be at work on the machine, and must not give a file its name that is only half written.
+    ``nonKeyFile``), and so does the check before the service starts. It is another one each time: what an operator
+    who was killed has sent may still be at work on the machine, and must not give a file its name that is only half
+    written.
     What such runs have left is removed. Without ``replace`` nothing that is there is overwritten.
     """
     directory, name = posixpath.split(path)
