@@ -1,4 +1,4 @@
-"""The table ``[restart]`` of an environment: when its nodes restart themselves, if they do, and how patiently."""
+"""The table ``[restart]`` of an environment: when its nodes restart themselves, if they do, and how patient that is."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Restart(BaseModel):
-    """The timer on the node. ``nightly``: HH:MM in UTC, empty for never.
+    """Restarts at night. ``nightly``: when the node's own timer does it, HH:MM in UTC; empty for never.
 
     ``within_minutes``: from then on, at a minute that is thrown anew each night.
-    ``wait_reward_seconds``: how long the reward of a round may still be called; then the night is skipped.
+    ``wait_reward_seconds``: how long the reward of a round may still be called before livepeer stops, also with
+    ``fab restart``: up to 0.4.0 livepeer tries every 30 minutes, from v0.5.19 on it sends a transaction twice and waits
+    5 minutes for each. Then the night is skipped.
     ``wait_sessions_seconds``: how long sessions may take to end; then they are cut. What was started within
     ``max_age_hours`` is left alone.
     """

@@ -13,9 +13,6 @@ from transcoder.facts.livepeer_api import RoundState
 from transcoder.world import Command, World
 
 IDLE_POLL, REWARD_POLL = 5.0, 30.0
-REWARD_BUDGET = 3600.0
-"""Seconds that livepeer has to call the reward of a round that began during the restart: up to 0.4.0 it tries every 30
-minutes, from v0.5.19 it sends a transaction twice and waits 5 minutes for each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,25 +20,25 @@ class WaitIdle(GuestStep):
     """Wait until livepeer serves no session and no reward is pending.
 
     Sessions that have not ended within the budget are cut, and that is told. A reward that has not been called by its
-    own is an error: livepeer is left as it is. With ``reward_budget`` 0 nobody asks for it.
+    own is an error: livepeer is left as it is. With ``reward_budget`` None nobody asks for it.
     """
 
     budget: float
-    reward_budget: float = 0.0
+    reward_budget: float | None = None
     verb: ClassVar[str] = "idle"
     looks_first: ClassVar[bool] = False
 
     @property
     def title(self) -> str:
         text = f"no session is running on {self.instance.name} (waits {self.budget:.0f} s at most)"
-        return f"{text}, no reward is pending ({self.reward_budget:.0f} s)" if self.reward_budget else text
+        return text if self.reward_budget is None else f"{text}, no reward is pending ({self.reward_budget:.0f} s)"
 
     def do(self, world: World) -> str | None:
         began = world.clock.monotonic()
         while True:
             pending, busy = self._pending(world), self._sessions(world)
             waited = world.clock.monotonic() - began
-            if pending is not None and waited >= self.reward_budget:
+            if pending is not None and waited >= (self.reward_budget or 0.0):
                 raise self._unrewarded(pending)
             if pending is None and (not busy or waited >= self.budget):
                 return f"{busy} session(s) had not ended within {self.budget:.0f} s: they are cut" if busy else None
@@ -53,7 +50,7 @@ class WaitIdle(GuestStep):
 
     def _pending(self, world: World) -> RoundState | None:
         """Return the round if its reward is still to be called; None also when livepeer does not tell."""
-        if not self.reward_budget:
+        if self.reward_budget is None:
             return None
         try:
             found = livepeer_round(self.host(world), world.settings)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from transcoder import guest, shape, tags
 from transcoder.actions.guest import read_clock
-from transcoder.actions.restarts import REWARD_BUDGET, GethFollows, WaitIdle
+from transcoder.actions.restarts import GethFollows, WaitIdle
 from transcoder.actions.services import (
     StartUnit,
     StopUnit,
@@ -228,8 +228,8 @@ def _steps(observed: Observed, data: DataVolume, *, follows: bool) -> Iterator[S
     first = (f"{GETH.role}/{GethFollows.verb}",) if data is LIVEPEER and follows else ()
     stopped = skip_if(state.active in ("inactive", "failed") and state.main_pid == 0)
     if data is LIVEPEER:
-        wait, until = observed.request.wait_sessions, 0.0 if _goes_on_unrewarded(observed) else REWARD_BUDGET
-        skip = skip_if(not state.running)
+        wait, skip = observed.request.wait_sessions, skip_if(not state.running)
+        until = None if _goes_on_unrewarded(observed) else float(settings.restart.wait_reward_seconds)
         yield WaitIdle(lane=lane, instance=instance, budget=wait, reward_budget=until, after=first, skip=skip)
     budget = stop_budget(settings, data)
     yield StopUnit(lane=lane, instance=instance, unit=unit, budget=budget, skip=stopped, after=first)
