@@ -7,12 +7,9 @@ metric, its dimensions and its threshold are those of what the node sends.
 from __future__ import annotations
 
 import json
-import threading
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ from watch.model import OK, WARN, Reading
 
 from packer.watch import watch_configuration
 from tests.contract.conftest import LabNone
+from tests.simulated import metadata_service
 from tests.unit.watch.machine import ALARM, UNKNOWN, Machine
 from transcoder import alarms, iam, tags
 from transcoder import settings as settings_module
@@ -39,13 +37,6 @@ from transcoder.recipes import monitoring
 from transcoder.settings import ROOT, Settings, load
 from transcoder.stacks import Change, StackEvent
 from transcoder.world import VolumeRequest, World
-
-ROLE = {"AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": "secret", "Token": "token"}
-ITEMS = {
-    "iam/security-credentials/": "node",
-    "iam/security-credentials/node": json.dumps(ROLE),
-    "placement/availability-zone": "us-east-1a",
-}
 
 
 class Console:
@@ -104,45 +95,22 @@ def alarms_of(lab: LabNone, settings: Settings) -> dict[str, dict[str, Any]]:
     return {each["AlarmName"]: each for each in found["MetricAlarms"]}
 
 
-@contextmanager
-def metadata_service() -> Iterator[str]:
-    """An instance's metadata service with a role (IMDSv2)."""
-
-    class Answers(BaseHTTPRequestHandler):
-        def do_PUT(self) -> None:
-            self._say("token")
-
-        def do_GET(self) -> None:
-            self._say(ITEMS[self.path.removeprefix("/latest/meta-data/")])
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-        def _say(self, text: str) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
-
-
 def shown(*states: tuple[str, int]) -> list[Shown]:
     return [Shown(level, 0.0, Reading(check, "", level, None, ""), "", "") for check, level in states]
 
 
-def send(settings: Settings, directory: Path, states: Sequence[tuple[str, int]]) -> Reading:
+def send(
+    settings: Settings,
+    directory: Path,
+    states: Sequence[tuple[str, int]],
+    role: Mapping[str, str] = metadata_service.CREDENTIALS,
+) -> Reading:
     """Send as the machine's own watch does, configured as the image of this environment is."""
     machine = Machine(directory, settings)
     told = watch_configuration(settings)["cloudwatch"]
     identity = {"environment": settings.name, "node": "tc001"}
-    with metadata_service() as service:
-        sender = cloudwatch.Sender(told, lambda: shown(*states), lambda: identity, lambda: Metadata(service))
+    with metadata_service.serving(metadata_service.items(role, zone="us-east-1a")) as service:
+        sender = cloudwatch.Sender(told, lambda: shown(*states), lambda: identity, lambda: Metadata(service.address))
         (reading,) = list(sender.look(machine.node))
     assert isinstance(reading, Reading)
     return reading
@@ -309,8 +277,7 @@ def test_a_node_signs_as_its_role_and_may_what_the_printed_policy_says(
     monkeypatch.setattr(moto.settings, "INITIAL_NO_AUTH_ACTION_COUNT", 0.0)
 
     def sent_as(role: dict[str, str]) -> str:
-        monkeypatch.setitem(ITEMS, "iam/security-credentials/node", json.dumps(role))
-        return send(settings, tmp_path / "machine", [("unit", OK)]).message
+        return send(settings, tmp_path / "machine", [("unit", OK)], role).message
 
     assert sent_as(may) == "2 metrics are sent"
     assert "SignatureDoesNotMatch" in sent_as({**may, "SecretAccessKey": "another"})

@@ -8,18 +8,18 @@ import os
 import stat
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from transcoder_node import NotYet, Refusal  # type: ignore[import-not-found, unused-ignore]
 
+from tests.simulated import metadata_service
+from tests.simulated.metadata_service import Service
 from tests.unit.image.rendered import SCRIPTS
 from transcoder.facts.passphrases import Passphrases, render_passphrases
 from transcoder.layout import KEYSTORE, PASSPHRASE
@@ -30,66 +30,30 @@ NAME = f"UTC--2026-11-22T05-11-48.664775025Z--{ADDRESS[2:]}"
 CONTENT = json.dumps({"address": ADDRESS[2:], "crypto": {}}).encode()
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 CANARY = "canary-passphrase-5ea1"
-ROLE = "transcoder-node"
-
-
-class Answers(BaseHTTPRequestHandler):
-    """A metadata service under GET and PUT, a store under POST."""
-
-    items: ClassVar[dict[str, str]] = {}
-    posted: ClassVar[list[tuple[str, dict[str, Any]]]] = []
-    answer: ClassVar[tuple[int, bytes]] = (200, b"{}")
-
-    def do_PUT(self) -> None:
-        self._say(200, b"a-token")
-
-    def do_GET(self) -> None:
-        item = self.items.get(self.path.removeprefix("/latest/meta-data/"))
-        self._say(200 if item else 404, (item or "").encode())
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.posted.append((self.headers["X-Amz-Target"], body))
-        self._say(*self.answer)
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-    def _say(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
 
 
 @pytest.fixture
-def service() -> Iterator[str]:
-    document = {"AccessKeyId": "ASIA1", "SecretAccessKey": "s", "Token": "t"}
-    Answers.items = {
-        "iam/security-credentials/": ROLE,
-        f"iam/security-credentials/{ROLE}": json.dumps(document),
-        "placement/availability-zone": "eu-central-1b",
-    }
-    Answers.posted = []
-    stored({DIGEST: CANARY})
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+def service() -> Iterator[Service]:
+    with metadata_service.serving(metadata_service.items()) as made:
+        stored(made, {DIGEST: CANARY})
+        yield made
 
 
-def stored(by_digest: dict[str, str], store: str = "ssm") -> None:
+def asked(service: Service) -> list[tuple[str, dict[str, Any]]]:
+    """Return what the store was asked."""
+    return [(headers["x-amz-target"], json.loads(body)) for headers, body in service.posted]
+
+
+def stored(service: Service, by_digest: dict[str, str], store: str = "ssm") -> None:
     """Have the store answer with a document as an operator's command writes it."""
     secrets = {digest: Secret(text) for digest, text in by_digest.items()}
     value = render_passphrases(Passphrases(ADDRESS, secrets)).reveal()
     answer = {"Parameter": {"Value": value}} if store == "ssm" else {"SecretString": value}
-    Answers.answer = (200, json.dumps(answer).encode())
+    service.answer = (200, json.dumps(answer).encode())
 
 
-def refused(code: str, message: str = "no", status: int = 400) -> None:
-    Answers.answer = (status, json.dumps({"__type": code, "Message": message}).encode())
+def refused(service: Service, code: str, message: str = "no", status: int = 400) -> None:
+    service.answer = (status, json.dumps({"__type": code, "Message": message}).encode())
 
 
 @dataclass
@@ -97,7 +61,7 @@ class Machine:
     """A directory that stands for the machine's root, and the script that runs there."""
 
     root: Path
-    service: str
+    service: Service
     became: list[list[str]] = field(default_factory=list)
 
     @property
@@ -108,7 +72,7 @@ class Machine:
     @property
     def options(self) -> list[str]:
         own = ["--name", "transcoder/passphrases/mine", "--file", PASSPHRASE, "--root", str(self.root)]
-        return [*own, "--metadata", self.service, "--endpoint", f"http://{self.service}"]
+        return [*own, "--metadata", self.service.address, "--endpoint", f"http://{self.service.address}"]
 
     def mounts(self, *lines: str) -> None:
         """Mount file systems: each line is a mount point and its type."""
@@ -128,7 +92,7 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, service: str, monkeypatch: pytest.MonkeyPatch) -> Machine:
+def machine(tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     keystore = tmp_path / KEYSTORE.removeprefix("/")
     keystore.mkdir(parents=True)
@@ -153,14 +117,14 @@ def test_livepeer_gets_the_path_of_a_file_that_it_alone_may_read(machine: Machin
 def test_ssm_is_asked_for_the_document_of_the_markers_address(machine: Machine) -> None:
     machine.run()
     name = f"/transcoder/passphrases/mine/{ADDRESS}"
-    assert Answers.posted == [("AmazonSSM.GetParameter", {"Name": name, "WithDecryption": True})]
+    assert asked(machine.service) == [("AmazonSSM.GetParameter", {"Name": name, "WithDecryption": True})]
 
 
 def test_secrets_manager_is_asked_for_the_document_of_the_markers_address(machine: Machine) -> None:
-    stored({DIGEST: CANARY}, "secrets-manager")
+    stored(machine.service, {DIGEST: CANARY}, "secrets-manager")
     machine.run("secrets-manager")
     name = f"transcoder/passphrases/mine/{ADDRESS}"
-    assert Answers.posted == [("secretsmanager.GetSecretValue", {"SecretId": name})]
+    assert asked(machine.service) == [("secretsmanager.GetSecretValue", {"SecretId": name})]
     assert machine.file.read_text() == CANARY
 
 
@@ -172,13 +136,13 @@ def test_a_file_of_an_earlier_start_is_replaced(machine: Machine) -> None:
 
 
 def test_a_key_without_passphrase_gets_no_file_and_no_flag(machine: Machine) -> None:
-    stored({DIGEST: ""})
+    stored(machine.service, {DIGEST: ""})
     assert "-ethPassword" not in machine.run()
     assert not machine.file.exists()
 
 
 def test_of_two_passphrases_it_takes_the_one_that_opens_the_file_that_is_there(machine: Machine) -> None:
-    stored({"0" * 64: "another", DIGEST: CANARY})
+    stored(machine.service, {"0" * 64: "another", DIGEST: CANARY})
     machine.run()
     assert machine.file.read_text() == CANARY
 
@@ -187,12 +151,12 @@ def test_nothing_is_fetched_for_a_key_that_is_not_there(machine: Machine) -> Non
     (machine.root / KEYSTORE.removeprefix("/") / NAME).unlink()
     with pytest.raises(Refusal, match=r"no key at all.*fab restore-keys"):
         machine.run()
-    assert Answers.posted == []
+    assert machine.service.posted == []
     assert not machine.file.exists()
 
 
 def test_a_passphrase_of_another_encryption_of_the_key_is_refused(machine: Machine) -> None:
-    stored({"0" * 64: CANARY})
+    stored(machine.service, {"0" * 64: CANARY})
     with pytest.raises(Refusal, match=r"another encryption.*fab set-passphrase") as caught:
         machine.run()
     assert CANARY not in str(caught.value)
@@ -200,7 +164,7 @@ def test_a_passphrase_of_another_encryption_of_the_key_is_refused(machine: Machi
 
 @pytest.mark.parametrize("value", [CANARY, '"canary"', '{"passphrases": ["canary"]}', '{"passphrases": "canary"}'])
 def test_what_is_no_document_of_ours_is_refused_and_not_shown(machine: Machine, value: str) -> None:
-    Answers.answer = (200, json.dumps({"Parameter": {"Value": value}}).encode())
+    machine.service.answer = (200, json.dumps({"Parameter": {"Value": value}}).encode())
     with pytest.raises(Refusal, match="fab set-passphrase") as caught:
         machine.run()
     assert "canary" not in str(caught.value)
@@ -210,7 +174,7 @@ def test_what_is_no_document_of_ours_is_refused_and_not_shown(machine: Machine, 
     ("store", "code"), [("ssm", "ParameterNotFound"), ("secrets-manager", "ResourceNotFoundException")]
 )
 def test_a_passphrase_that_is_not_there_is_refused_with_what_to_type(machine: Machine, store: str, code: str) -> None:
-    refused(code)
+    refused(machine.service, code)
     with pytest.raises(Refusal, match=r"no passphrase .* in eu-central-1.*fab set-passphrase"):
         machine.run(store)
 
@@ -228,20 +192,20 @@ def test_a_passphrase_that_is_not_there_is_refused_with_what_to_type(machine: Ma
 def test_a_role_that_may_not_is_told_the_action_the_resource_and_what_to_type(
     machine: Machine, store: str, missing: str
 ) -> None:
-    refused("AccessDeniedException")
+    refused(machine.service, "AccessDeniedException")
     with pytest.raises(Refusal, match=missing + ".*invoke iam --policy instance.*fab attach"):
         machine.run(store)
 
 
 def test_a_kms_key_that_the_role_may_not_use_is_named_by_its_action(machine: Machine) -> None:
     words = "User: arn:aws:sts::1:assumed-role/node is not authorized to perform: kms:Decrypt on the resource"
-    refused("AccessDeniedException", words)
+    refused(machine.service, "AccessDeniedException", words)
     with pytest.raises(Refusal, match="kms:Decrypt on arn"):
         machine.run()
 
 
 def test_a_machine_without_a_role_is_told_what_to_do(machine: Machine) -> None:
-    del Answers.items["iam/security-credentials/"]
+    del machine.service.items["iam/security-credentials/"]
     with pytest.raises(Refusal, match=r"no IAM role.*aws\.instance_profile"):
         machine.run()
 
@@ -253,7 +217,7 @@ def test_a_machine_without_a_role_is_told_what_to_do(machine: Machine) -> None:
 def test_a_store_that_is_busy_or_broken_is_asked_again_at_the_next_start(
     machine: Machine, code: str, status: int
 ) -> None:
-    refused(code, status=status)
+    refused(machine.service, code, status=status)
     with pytest.raises(NotYet):
         machine.run()
     assert not machine.file.exists()
@@ -261,7 +225,7 @@ def test_a_store_that_is_busy_or_broken_is_asked_again_at_the_next_start(
 
 def test_a_store_that_does_not_answer_is_asked_again_at_the_next_start(machine: Machine) -> None:
     own = machine.options
-    machine.service = "127.0.0.1:1"
+    machine.service.address = "127.0.0.1:1"
     assert own != machine.options
     with pytest.raises(NotYet, match="does not answer"):
         machine.run()
@@ -271,7 +235,7 @@ def test_a_directory_on_a_disk_is_refused(machine: Machine) -> None:
     machine.mounts("/ ext4", "/run tmpfs", f"{Path(PASSPHRASE).parent} ext4")
     with pytest.raises(Refusal, match=r"on ext4, not in memory"):
         machine.run()
-    assert Answers.posted == []
+    assert machine.service.posted == []
 
 
 def test_the_later_one_of_two_mounts_at_one_place_counts(machine: Machine) -> None:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar
 
 import instance_role  # type: ignore[import-not-found, unused-ignore]
 import pytest
@@ -17,49 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transcoder_node import NotYet, Refusal  # type: ignore[import-not-found, unused-ignore]
 
+from tests.simulated import metadata_service
+from tests.simulated.metadata_service import Service
+
 MOMENT = "20150830T123600Z"
 CREDENTIALS = instance_role.Credentials("ASIAEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "a/token+=")
 
 
-class Answers(BaseHTTPRequestHandler):
-    """A metadata service, and a service of AWS under POST /."""
-
-    items: ClassVar[dict[str, str]] = {}
-    posted: ClassVar[list[tuple[dict[str, str], bytes]]] = []
-    answer: ClassVar[tuple[int, bytes]] = (200, b"{}")
-
-    def do_PUT(self) -> None:
-        self._say(200, b"a-token")
-
-    def do_GET(self) -> None:
-        name = self.path.removeprefix("/latest/meta-data/")
-        known = self.headers["X-aws-ec2-metadata-token"] == "a-token" and name in self.items
-        self._say(200 if known else 404, self.items.get(name, "").encode())
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.posted.append(({name.lower(): value for name, value in self.headers.items()}, body))
-        self._say(*self.answer)
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-    def _say(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-
 @pytest.fixture
-def service() -> Iterator[str]:
-    Answers.items, Answers.posted, Answers.answer = {}, [], (200, b"{}")
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+def service() -> Iterator[Service]:
+    with metadata_service.serving() as made:
+        yield made
 
 
 def botocore_signature(service: str, region: str, body: bytes, headers: dict[str, str], url: str) -> str:
@@ -86,21 +50,16 @@ def test_the_signature_is_botocores(service: str, region: str, body: bytes, targ
     assert ours["authorization"].endswith(botocore_signature(service, region, body, headers, url))
 
 
-def test_credentials_and_region_come_from_the_metadata_service(service: str) -> None:
-    document = {"AccessKeyId": "ASIA1", "SecretAccessKey": "s", "Token": "t", "Code": "Success"}
-    Answers.items = {
-        "iam/security-credentials/": "transcoder-node",
-        "iam/security-credentials/transcoder-node": json.dumps(document),
-        "placement/availability-zone": "eu-central-1b",
-    }
-    metadata = instance_role.Metadata(service)
+def test_credentials_and_region_come_from_the_metadata_service(service: Service) -> None:
+    service.items = metadata_service.items({**metadata_service.CREDENTIALS, "Code": "Success"})
+    metadata = instance_role.Metadata(service.address)
     assert metadata.credentials() == ("ASIA1", "s", "t")
     assert metadata.region() == "eu-central-1"
 
 
-def test_an_instance_without_a_role_is_told_what_to_do(service: str) -> None:
+def test_an_instance_without_a_role_is_told_what_to_do(service: Service) -> None:
     with pytest.raises(Refusal, match="instance profile"):
-        instance_role.Metadata(service).credentials()
+        instance_role.Metadata(service.address).credentials()
 
 
 def test_a_metadata_service_that_is_not_there_may_come() -> None:
@@ -108,12 +67,12 @@ def test_a_metadata_service_that_is_not_there_may_come() -> None:
         instance_role.Metadata("127.0.0.1:1").item("public-ipv4")
 
 
-def test_a_post_carries_body_and_signature(service: str) -> None:
-    Answers.answer = (200, b'{"Parameter": {}}')
+def test_a_post_carries_body_and_signature(service: Service) -> None:
+    service.answer = (200, b'{"Parameter": {}}')
     headers = {"X-Amz-Target": "AmazonSSM.GetParameter"}
-    answer = instance_role.post("ssm", "us-east-1", CREDENTIALS, b"{}", headers, "http://" + service)
+    answer = instance_role.post("ssm", "us-east-1", CREDENTIALS, b"{}", headers, "http://" + service.address)
     assert answer == b'{"Parameter": {}}'
-    [(sent, body)] = Answers.posted
+    [(sent, body)] = service.posted
     assert body == b"{}"
     assert sent["x-amz-target"] == "AmazonSSM.GetParameter"
     assert sent["x-amz-security-token"] == CREDENTIALS.token
@@ -130,22 +89,22 @@ def test_a_post_carries_body_and_signature(service: str) -> None:
         (403, b"<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>", "AccessDenied"),
     ],
 )
-def test_a_refusal_has_its_code(service: str, status: int, body: bytes, code: str) -> None:
-    Answers.answer = (status, body)
+def test_a_refusal_has_its_code(service: Service, status: int, body: bytes, code: str) -> None:
+    service.answer = (status, body)
     with pytest.raises(instance_role.Denied) as caught:
-        instance_role.post("ssm", "us-east-1", CREDENTIALS, b"{}", {}, "http://" + service)
+        instance_role.post("ssm", "us-east-1", CREDENTIALS, b"{}", {}, "http://" + service.address)
     assert caught.value.code == code
 
 
-def test_a_refusal_in_xml_has_its_words(service: str) -> None:
+def test_a_refusal_in_xml_has_its_words(service: Service) -> None:
     text = b"<ErrorResponse><Error><Type>Sender</Type><Code>Throttling</Code><Message>Rate &lt; 1</Message></Error>"
-    Answers.answer = (400, text)
+    service.answer = (400, text)
     with pytest.raises(instance_role.Denied) as caught:
-        instance_role.post("monitoring", "us-east-1", CREDENTIALS, b"", {}, "http://" + service)
+        instance_role.post("monitoring", "us-east-1", CREDENTIALS, b"", {}, "http://" + service.address)
     assert str(caught.value) == "Throttling: Rate < 1"
 
 
-def test_a_broken_service_may_recover(service: str) -> None:
-    Answers.answer = (503, b"")
+def test_a_broken_service_may_recover(service: Service) -> None:
+    service.answer = (503, b"")
     with pytest.raises(NotYet, match="503"):
-        instance_role.post("ssm", "us-east-1", CREDENTIALS, b"{}", {}, "http://" + service)
+        instance_role.post("ssm", "us-east-1", CREDENTIALS, b"{}", {}, "http://" + service.address)
