@@ -180,7 +180,7 @@ class JournalTeller:
             if piece.problem:
                 self._silent.append(piece.source.name)
                 sys.stderr.write(f"{piece.source.name}: {piece.problem}\n")
-            elif not piece.lines and self._since:
+            elif not piece.entries and self._since:
                 sys.stderr.write(f"{piece.source.name}: nothing since {self._since}\n")
 
     def check(self) -> None:

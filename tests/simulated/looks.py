@@ -6,6 +6,7 @@ import base64
 import copy
 import hashlib
 import json
+import re
 from datetime import UTC, datetime
 
 from tests.simulated.clock import START
@@ -225,12 +226,27 @@ def run_journalctl(machine: Machine, argv: Args) -> Answer:
     units = [argv[i + 1] for i, part in enumerate(argv) if part == "--unit"]
     assert units, "a journal without a unit is everybody's"
     lines = [line for unit in units for line in machine.journal.get(unit, [])]
-    given = argv.index("--after-cursor") + 1 if "--after-cursor" in argv else 0
-    told = lines[int(argv[given]) :] if given else lines
-    if not told and "--quiet" not in argv:
-        told = ["-- No entries --"]
-    cursor = [f"-- cursor: {len(lines)}"] if told and "--show-cursor" in argv else []
-    return 0, "".join(f"{line}\n" for line in [*told, *cursor])
+    if "--output=json" not in argv:
+        return 0, "".join(f"{line}\n" for line in lines)
+    told = [_entry(number, line) for number, line in enumerate(lines, 1)]
+    if "--after-cursor" in argv:
+        return 0, "".join(told[int(argv[argv.index("--after-cursor") + 1]) :])
+    assert "--reverse" in argv, "systemd 237 prints the first lines since a time"
+    return 0, "".join(list(reversed(told))[: int(argv[argv.index("--lines") + 1])])
+
+
+WRITTEN = re.compile(r"(\S+T\S+) (\S+) (\S+)\[(\d+)\]: (.*)", re.DOTALL)
+"""A line of a test with its time, machine and program before it; others are livepeer's, a second apart."""
+
+
+def _entry(number: int, line: str) -> str:
+    at, host, name, pid, message = START + number, "ip-1", "livepeer", "7", line
+    if found := WRITTEN.fullmatch(line):
+        host, name, pid, message = found[2], found[3], found[4], found[5]
+        at = datetime.fromisoformat(found[1]).timestamp()
+    place = {"__CURSOR": str(number), "__REALTIME_TIMESTAMP": str(int(at * 1_000_000))}
+    fields = {"SYSLOG_IDENTIFIER": name, "_PID": pid, "_HOSTNAME": host, "MESSAGE": message}
+    return json.dumps({**place, **fields}) + "\n"
 
 
 def show_units(machine: Machine, argv: Args) -> Answer:

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from transcoder import layout, tags
 from transcoder.catalog.choice import PRIVATE_OPTIONS
 from transcoder.errors import Refused, TranscoderError, Unreachable
-from transcoder.facts import findmnt, livepeer_api, lsblk, release, systemctl
+from transcoder.facts import findmnt, journal, livepeer_api, lsblk, release, systemctl
 from transcoder.model import Instance
 from transcoder.parallel import Within, all_of
 from transcoder.recipes import status
@@ -106,7 +106,7 @@ class Bundle:
 def questions(settings: Settings, request: Request) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield what each machine is asked: the name of the file, and the command. They all only look."""
     own = units(settings)
-    journal = ("journalctl", "--no-pager", "--output=short-iso", "--since", request.since, "--lines", request.lines)
+    since, most = request.since, request.lines
     yield "release.json", release.COMMAND
     yield "uname.txt", ("uname", "-a")
     yield "uptime.txt", ("uptime",)
@@ -123,11 +123,11 @@ def questions(settings: Settings, request: Request) -> Iterator[tuple[str, tuple
     yield "unit-files.txt", ("systemctl", "cat", "--no-pager", *own)
     for data in layout.VOLUMES:
         if data.service.unit in own:
-            yield f"journal-{data.role}.txt", (*journal, "--unit", data.service.unit)
+            yield f"journal-{data.role}.txt", journal.newest((data.service.unit,), since, most)
             yield f"marker-{data.role}.json", ("cat", f"{data.mount}/{layout.MARKER}")
             yield f"files-{data.role}.txt", ("ls", "-la", *(directory.path for directory in data.directories))
-    yield "journal-kernel.txt", (*journal, "--dmesg")
-    yield "journal-errors.txt", (*journal, "--priority=err")
+    yield "journal-kernel.txt", journal.newest((), since, most, "--dmesg")
+    yield "journal-errors.txt", journal.newest((), since, most, "--priority=err")
     yield "keystore-names.txt", ("ls", "-la", layout.KEYSTORE)
     yield "chrony.conf", ("cat", "/etc/chrony/chrony.conf")
     yield "limits.conf", ("cat", "/etc/security/limits.d/90-transcoder.conf")
@@ -182,13 +182,14 @@ def _machine(world: World, request: Request, node: str, instance: Instance) -> l
     for name, argv in questions(world.settings, request):
         try:
             output = host.run(*argv, ok=ANY)
+            text = journal.to_text(output.stdout) if argv[0] == journal.TOOL else output.stdout
         except Unreachable as error:
             return [*parts, Part(f"{place}/{name} and what comes after it", "", error.message)]
         except TranscoderError as error:
             parts.append(Part(f"{place}/{name}", "", error.message))
             continue
         problem = f"ended with {output.exit_code}: {output.stderr.strip()[-300:]}" if output.exit_code else ""
-        parts.append(Part(f"{place}/{name}", output.stdout, problem))
+        parts.append(Part(f"{place}/{name}", text, problem))
     return parts
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import heapq
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from transcoder import layout
 from transcoder.errors import Refused, TranscoderError
+from transcoder.facts import journal
+from transcoder.facts.journal import Entry
 from transcoder.model import Instance
 from transcoder.parallel import Within, all_of
 from transcoder.recipes.node import NodeFacts, observe_node
@@ -19,8 +20,6 @@ PATIENCE = 60.0
 """Seconds that one machine may take to read its journal."""
 POLL = 1.0
 """Seconds between two looks at a journal that is followed."""
-CURSOR = "-- cursor: "
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 SHORT = {data.role: data.service.unit for data in layout.VOLUMES}
 
 
@@ -52,7 +51,7 @@ class Piece:
     """What a machine's journal has told. ``cursor`` is where to go on; ``problem`` why it has told nothing."""
 
     source: Source
-    lines: tuple[str, ...]
+    entries: tuple[Entry, ...]
     cursor: str = ""
     problem: str = ""
 
@@ -91,32 +90,32 @@ def read(world: World, request: Request, chosen: Sequence[Source]) -> tuple[Piec
 
 
 def _read(world: World, request: Request, source: Source, cursor: str) -> Piece:
-    begin = ("--after-cursor", cursor) if cursor else ("--since", request.since, "--lines", request.lines)
-    units = [part for unit in source.units for part in ("--unit", unit)]
-    command = ("journalctl", *units, *begin, "--no-pager", "--quiet", "--output=short-iso", "--show-cursor")
+    newest = journal.newest(source.units, request.since, str(max(int(request.lines), 1)))
+    command = journal.after(source.units, cursor) if cursor else newest
     try:
         text = Within(world.hosts(source.instance), world.clock, PATIENCE).run(*command).stdout
+        found = journal.parse_journal(text, reverse=not cursor)
     except TranscoderError as error:
         return Piece(source, (), cursor, error.message)
-    lines = text.splitlines()
-    found = [line.removeprefix(CURSOR) for line in lines if line.startswith(CURSOR)]
-    return Piece(source, tuple(line for line in lines if not line.startswith(CURSOR)), found[-1] if found else cursor)
+    # Nobody wants an old line with --lines 0, but following goes on from one.
+    told = found if cursor or int(request.lines) else ()
+    return Piece(source, told, found[-1].cursor if found else cursor)
 
 
 def merged(pieces: Sequence[Piece], *, named: bool) -> Iterator[str]:
     """Yield the lines of all machines in the order of their times; with ``named`` each begins with its node's name."""
     width = max((len(piece.source.name) for piece in pieces), default=0)
-    for _, _, name, line in heapq.merge(*(_timed(number, piece) for number, piece in enumerate(pieces))):
-        yield f"{name:<{width}}  {line}" if named else line
+    for _, _, name, entry in heapq.merge(*(_timed(number, piece) for number, piece in enumerate(pieces))):
+        for line in entry.lines():
+            yield f"{name:<{width}}  {line}" if named else line
 
 
-def _timed(number: int, piece: Piece) -> Iterator[tuple[str, tuple[int, int], str, str]]:
-    """Yield each line with its time; one without a time of its own belongs to the one before it."""
-    time = ""
-    for position, line in enumerate(piece.lines):
-        match = TIME.match(line)
-        time = max(time, match[0]) if match else time  # a clock that was set back does not tear a journal apart
-        yield time, (number, position), piece.source.name, line
+def _timed(number: int, piece: Piece) -> Iterator[tuple[int, tuple[int, int], str, Entry]]:
+    """Yield each entry with its time."""
+    time = 0
+    for position, entry in enumerate(piece.entries):
+        time = max(time, entry.at)  # a clock that was set back does not tear a journal apart
+        yield time, (number, position), piece.source.name, entry
 
 
 def follow(world: World, request: Request, chosen: Sequence[Source], tell: Callable[[Sequence[Piece]], None]) -> None:
@@ -130,7 +129,7 @@ def follow(world: World, request: Request, chosen: Sequence[Source], tell: Calla
     try:
         while True:
             pieces = all_of(lambda piece: _read(world, request, piece.source, piece.cursor), pieces)
-            news = [p for p in pieces if p.lines or (p.problem and p.problem != told.get(p.source.instance.id, ""))]
+            news = [p for p in pieces if p.entries or (p.problem and p.problem != told.get(p.source.instance.id, ""))]
             told = {piece.source.instance.id: piece.problem for piece in pieces}
             tell(news)
             world.clock.sleep(POLL)

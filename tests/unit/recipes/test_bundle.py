@@ -124,7 +124,7 @@ def test_one_node_of_many_can_be_asked_for() -> None:
 def test_a_journal_is_bounded_and_its_end_is_kept() -> None:
     sim = Simulation()
     sim.node()
-    sim.machine(NODE).journal[LIVEPEER.service.unit] = ["old " * 100] * 6000 + ["the newest line"]
+    sim.machine(NODE).journal[LIVEPEER.service.unit] = ["old " * 400] * 6000 + ["the newest line"]
     made = bundle.collect(sim.world, bundle.Request())
     part = next(part for part in made.parts if part.path.endswith("journal-livepeer.txt"))
     assert len(part.text) <= bundle.LARGEST

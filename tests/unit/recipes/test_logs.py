@@ -30,6 +30,10 @@ def lines(pieces: Sequence[logs.Piece], *, named: bool = False) -> list[str]:
     return list(logs.merged(pieces, named=named))
 
 
+def said(pieces: Sequence[logs.Piece]) -> list[str]:
+    return [entry.message for piece in pieces for entry in piece.entries]
+
+
 def write(sim: Simulation, name: str, text: str, unit: str = UNIT) -> None:
     sim.machine(name).journal.setdefault(unit, []).append(text)
 
@@ -37,10 +41,11 @@ def write(sim: Simulation, name: str, text: str, unit: str = UNIT) -> None:
 def test_both_services_are_asked_for_since_the_time_given() -> None:
     sim = up()
     write(sim, NODE, "livepeer: hello")
-    assert lines(read(sim, logs.Request(NODE, since="10 min ago", lines="50"))) == ["livepeer: hello"]
+    assert said(read(sim, logs.Request(NODE, since="10 min ago", lines="50"))) == ["livepeer: hello"]
     asked = sim.hosts.commands[-1].argv
     assert asked[:5] == ("journalctl", "--unit", UNIT, "--unit", "geth.service")
-    assert asked[5:9] == ("--since", "10 min ago", "--lines", "50")
+    at = asked.index("--since")
+    assert (asked[at + 1], asked[asked.index("--lines") + 1]) == ("10 min ago", "50")
 
 
 @pytest.mark.parametrize(
@@ -73,13 +78,27 @@ def test_a_number_of_lines_that_is_none_is_refused_by_its_text() -> None:
 def test_the_journals_of_all_nodes_are_told_in_the_order_of_time_with_their_names() -> None:
     sim = Simulation()
     fleet.furnish(sim, 2)
-    write(sim, "tc001", "2026-11-22T10:00:01+0000 ip-1 livepeer[7]: panic")
-    write(sim, "tc001", "    at main.go:1")
+    write(sim, "tc001", "2026-11-22T10:00:01+0000 ip-1 livepeer[7]: panic\n    at main.go:1")
     write(sim, "tc002", "2026-11-22T10:00:00+0000 ip-2 livepeer[7]: first")
     write(sim, "tc002", "2026-11-22T10:00:02+0000 ip-2 livepeer[7]: last")
     told = lines(read(sim, logs.Request()), named=True)
     assert [line.split("  ", 1)[0] for line in told] == ["tc002", "tc001", "tc001", "tc002"]
-    assert told[2] == "tc001      at main.go:1", "what belongs to a line stays below it"
+    assert told[2] == f"tc001  {' ' * 43}    at main.go:1", "what belongs to a line stays below it"
+
+
+def test_of_many_lines_the_newest_are_told() -> None:
+    sim = up()
+    for number in range(1, 8):
+        write(sim, NODE, f"line {number}")
+    assert said(read(sim, logs.Request(NODE, lines="3"))) == ["line 5", "line 6", "line 7"]
+
+
+def test_following_without_old_lines_tells_what_comes() -> None:
+    sim = up()
+    write(sim, NODE, "old")
+    told, request = Told(sim, lambda: write(sim, NODE, "new")), logs.Request(NODE, lines="0")
+    logs.follow(sim.world, request, logs.sources(sim.world, request), told)
+    assert told.seen == [[], ["new"]]
 
 
 def test_many_machines_are_found_with_as_many_calls_as_one() -> None:
@@ -112,7 +131,7 @@ class Told:
         self.problems: list[str] = []
 
     def __call__(self, pieces: Sequence[logs.Piece]) -> None:
-        self.seen.append(lines(pieces))
+        self.seen.append(said(pieces))
         self.problems += [piece.problem for piece in pieces if piece.problem]
         if not self.after:
             raise KeyboardInterrupt

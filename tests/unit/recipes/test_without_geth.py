@@ -150,7 +150,7 @@ def test_logs_are_those_of_livepeer_alone() -> None:
     sim.machine(NODE).journal["livepeer-transcoder.service"] = ["Called reward for round 7"]
     request = logs.Request(NODE)
     (piece,) = logs.read(sim.world, request, logs.sources(sim.world, request))
-    assert piece.lines == ("Called reward for round 7",)
+    assert [entry.message for entry in piece.entries] == ["Called reward for round 7"]
     assert "geth.service" not in [part for command in sim.hosts.commands for part in command.argv[:5]]
 
 
