@@ -47,11 +47,16 @@ class Command:
     def changes_something(self) -> bool:
         """Whether it is more than a look."""
         name, rest = self.argv[0], self.argv[1:]
-        harmless = name in LOOKS or name in ("sync", "sha256sum") or is_about_itself(self.argv)
+        harmless = is_look(self.argv) or name in ("sync", "sha256sum") or is_about_itself(self.argv)
         harmless = harmless or is_for_people(self.argv)
         harmless = harmless or (name == "curl" and not self.argv[-1].endswith("/reward"))
         harmless = harmless or rest[:1] in (("show",), ("is-system-running",))
         return not harmless and rest[:1] != ("settle",)
+
+
+def is_look(argv: Args) -> bool:
+    """Tell whether a command is one of the looks: ``find`` can delete, too."""
+    return argv[0] in LOOKS and argv[-1] != "-delete"
 
 
 def is_about_itself(argv: Args) -> bool:
@@ -117,7 +122,7 @@ class SimulatedHost:
             return 0, "".join(f"{looks.sha256(self._machine, path)}  {path}\n" for path in argv[1:])
         if argv in self._machine.says or is_for_people(argv):
             return 0, self._machine.says.get(argv, "")
-        if argv[0] in LOOKS and argv[-1] != "-delete":
+        if is_look(argv):
             return LOOKS[argv[0]](self._machine, argv)
         if argv[0] == "curl":
             return looks.run_curl(self._machine, argv, stdin)
