@@ -95,8 +95,7 @@ def write_file(host: Host, path: str, content: bytes, *, replace: bool = False) 
     The temporary name is hidden: geth's and livepeer's keystore pass over such (go-ethereum accounts/keystore,
     ``nonKeyFile``), and so does the check before the service starts. It is another one each time: what an operator
     who was killed has sent may still be at work on the machine, and must not give a file its name that is only half
-    written.
-    What such runs have left is removed. Without ``replace`` nothing that is there is overwritten.
+    written. What such runs have left is removed. Without ``replace`` nothing that is there is overwritten.
     """
     directory, name = posixpath.split(path)
     temporary, owner = f"{directory}/.{name}.{secrets.token_hex(4)}.new", str(LIVEPEER.service.id)
