@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from lab.exclusive import exclusive
+
 DOMAIN = "amazonaws.com"
 AUTHORITY_DAYS = 3650
 SERVER_DAYS = 365
@@ -61,11 +63,12 @@ def ensure(cache_directory: Path) -> Authority:
     """Return the authority of the cache; make it where there is none, or where it is about to expire."""
     directory = cache_directory / "authority"
     authority = Authority(directory / "ca.pem", directory / "ca.key")
-    if not _valid(authority):
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        certificate, key = _self_signed()
-        _write_private(authority.key_file, key)
-        authority.certificate_file.write_bytes(certificate)
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with exclusive(directory / "lock"):  # two labs would mix one's key with the other's certificate
+        if not _valid(authority):
+            certificate, key = _self_signed()
+            _write_private(authority.key_file, key)
+            authority.certificate_file.write_bytes(certificate)
     return authority
 
 

@@ -7,12 +7,10 @@ cost boot time and give nothing are masked. Images are kept in the cache by a di
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +19,7 @@ from lab import distribution as distributions
 from lab import keyring
 from lab.command import check_tools, run
 from lab.distribution import Distribution
+from lab.exclusive import exclusive
 from transcoder.errors import Failed, Refused
 
 # The size of the root volume of Ubuntu's own AMIs; the file is sparse.
@@ -77,7 +76,7 @@ def ensure(name: str, cache_directory: Path, ca_certificate: bytes, progress: Pr
     cache_directory.mkdir(parents=True, exist_ok=True)
     digest = recipe_digest(distribution, ca_certificate, kernel_release())
     image = _describe(distribution, digest, cache_directory)
-    with _locked(cache_directory / f"{name}.lock"):
+    with exclusive(cache_directory / f"{name}.lock"):
         if not image.path.exists():
             trusted = keyring.ensure(distribution, cache_directory)
             _make(distribution, trusted, ca_certificate, image, progress)
@@ -126,14 +125,6 @@ def _check_host() -> None:
     if not modules.is_dir():
         hint = "install the package user-mode-linux of this distribution again"
         raise Refused(f"the modules of the User-Mode-Linux kernel are not in {modules}", hint=hint)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock file: two labs that share a cache must not build one image twice."""
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _make(distribution: Distribution, trusted: Path, authority: bytes, image: BaseImage, progress: Progress) -> None:

@@ -71,3 +71,23 @@ def test_keys_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
     made.server_context(["us-east-1"], tmp_path)
     for path in (made.key_file, tmp_path / "endpoint.pem"):
         assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_two_labs_that_begin_at_once_have_one_authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, made, second = authority._self_signed, list[bytes](), threading.Event()
+
+    def slowly() -> tuple[bytes, bytes]:
+        if made:
+            second.set()
+        certificate, key = real()
+        made.append(certificate)
+        second.wait(0.2)  # somebody who does not wait comes here, too
+        return certificate, key
+
+    monkeypatch.setattr(authority, "_self_signed", slowly)
+    threads = [threading.Thread(target=authority.ensure, args=(tmp_path,)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
