@@ -50,20 +50,23 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run_everything(options: Sequence[str]) -> list[Row]:
-    """Run the checks and all layers: unit beside contract, which waits for machines much of the time.
+    """Run the checks and all layers: unit, then rehearsal, and contract beside both, since it waits much of the time.
 
-    The unit tests leave the processors to it. Their output comes when both have ended.
+    The unit tests leave the processors to it. Its output comes at the end.
     """
     checks = run_checks()
+    if os.geteuid() != 0:
+        subprocess.run(("sudo", "--validate"), check=True)  # whoever asks for a password in the background gets none
     with tempfile.TemporaryFile("w+", encoding="utf-8") as kept:
-        say("== unit, beside contract; its output follows")
-        unit = Running("unit", options, ("nice", "-n", "10"), kept)
-        contract = run_layer("contract", options)
-        row = unit.wait()
-        say("== unit")
+        contract = Running("contract", options, output=kept)
+        say("== unit, beside contract, whose output comes at the end")
+        unit = Running("unit", options, before=("nice", "-n", "10")).wait()
+        rehearsal = run_layer("rehearsal", options)
+        row = contract.wait()
+        say("== contract")
         kept.seek(0)
         shutil.copyfileobj(kept, sys.stdout)
-    return [checks, row, contract, run_layer("rehearsal", options)]
+    return [checks, unit, row, rehearsal]
 
 
 def parse(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
