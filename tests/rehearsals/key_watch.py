@@ -76,8 +76,9 @@ class Eye:
     def close(self) -> None:
         """End it."""
         self._process.terminate()
-        self._process.wait()
         self._thread.join()
+        with self._process:  # closes its pipes
+            self._process.wait()
 
 
 @contextmanager

@@ -326,20 +326,21 @@ def await_free(rig: Rig, volume: str) -> None:
     rig.world.wait(f"{volume} free", lambda: not rig.world.cloud.volumes(ids=[volume])[0].attachment, 120)
 
 
-def test_instance_and_volume_are_gone_and_the_node_is_back_as_the_same_account(node: Rig, key: Key) -> None:
-    instance, volume = node.node().carrier, node.node().livepeer
+def test_instance_and_volumes_are_gone_and_the_node_is_back_as_the_same_account(node: Rig, key: Key) -> None:
+    instance, volumes = node.node().carrier, [each for each in (node.node().livepeer, node.node().geth) if each]
     assert instance is not None
-    assert volume is not None
+    assert len(volumes) == 2
     node.ec2.terminate_instances(InstanceIds=[instance.id])
-    await_free(node, volume.id)
-    node.ec2.delete_volume(VolumeId=volume.id)
+    for volume in volumes:
+        await_free(node, volume.id)
+        node.ec2.delete_volume(VolumeId=volume.id)
 
     node.run("invoke", "launch", "--restore-keys", "--address", key.address, "--yes")
 
     assert_healthy(node, key)
     fresh = node.node().livepeer
     assert fresh is not None
-    assert fresh.id != volume.id
+    assert fresh.id not in [volume.id for volume in volumes]
     log = node.on(carrier(node), "journalctl", "--boot", "--no-pager", "--output=cat", "--unit", UNIT)
     started = [line for line in log.splitlines() if "Unlocked ETH account" in line]
     assert started

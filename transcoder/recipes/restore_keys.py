@@ -86,9 +86,10 @@ def check_before_launch(world: World, request: Request) -> None:
     :raises Refused: with every reason that is known before there is a machine.
     """
     node = observe_node(world, request.node)
-    reasons = _reasons(_observed(world, request, node, None))
-    if reasons:
-        raise Refused(f"the key of node {request.node} could not be restored", reasons=reasons, hint="invoke keys")
+    observed = _observed(world, request, node, None)
+    if reasons := _reasons(observed):
+        problem = f"the key of node {request.node} could not be restored"
+        raise Refused(problem, reasons=reasons, hint=_hint(observed))
 
 
 def _observed(world: World, request: Request, node: NodeFacts, machine: KeyMachine | None) -> Observed:
