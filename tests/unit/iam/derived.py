@@ -76,12 +76,14 @@ def everything() -> set[str]:
     return {action for path in CALLERS for action in spoken(ast.parse(path.read_text(encoding="utf-8")))}
 
 
+@cache
 def key_actions() -> set[str]:
     """Return what the stores in AWS call."""
     paths = [path for path in CALLERS if path.parent.name == "keystores"]
     return {action for path in paths for action in spoken(ast.parse(path.read_text(encoding="utf-8")))}
 
 
+@cache
 def by_task() -> dict[str, set[str]]:
     """Return every task that reaches AWS, as it is typed, with the actions that it reaches."""
     files = [("invoke", ROOT / "tasks.py"), *(("fab", path) for path in sorted((ROOT / "fabfile").glob("*.py")))]
