@@ -20,6 +20,7 @@ OPTIONS = (VOLUME,)
 BREAK = (
     WHERE
     + """
+import errno
 mount = mount_of(sys.argv[1])
 for line in pathlib.Path("/proc/self/mounts").read_text().splitlines():
     source, target = line.split()[:2]
@@ -27,7 +28,15 @@ for line in pathlib.Path("/proc/self/mounts").read_text().splitlines():
         disk = os.path.basename(os.path.realpath(source))
 subprocess.check_call(["mount", "-o", "remount,errors=remount-ro", mount])
 pathlib.Path("/sys/fs/ext4", disk, "trigger_fs_error").write_text("1")
-if not os.statvfs(mount).f_flag & os.ST_RDONLY:
+# Not the flags of the mount: since 6.12, and in 6.1.176, they do not say so.
+probe = pathlib.Path(mount, "LAB-FAULT-read-only")
+try:
+    probe.write_text("")
+except OSError as error:
+    if error.errno != errno.EROFS:
+        raise
+else:
+    probe.unlink()
     sys.exit(mount + " is still writable")
 print(json.dumps([mount, "/dev/" + disk]))
 """

@@ -73,7 +73,14 @@ def test_volumes_in_their_places_are_well(machine: Machine) -> None:
     assert {"space/livepeer", "space/geth", "space/root", "filling/root"} <= set(found)
 
 
-BROKEN_MOUNTS = {
+def with_errors(machine: Machine, count: str) -> None:
+    """Let the kernel tell how many errors the file system of livepeer's volume has met."""
+    machine.write("/sys/dev/block/8:16/uevent", "MAJOR=8\nMINOR=16\nDEVNAME=sdb\nDEVTYPE=disk\n")
+    machine.write("/sys/fs/ext4/sdb/errors_count", f"{count}\n")
+
+
+BROKEN_MOUNTS: dict[str, Callable[[Machine], object]] = {
+    "has met 117 error(s)": lambda m: with_errors(m, "117"),
     "nothing is mounted on /d1": lambda m: m.write("/proc/1/mountinfo", MOUNTS.replace(" /d1 ", " /d3 ")),
     "read-only": lambda m: m.write("/proc/1/mountinfo", MOUNTS.replace("/dev/sdb rw", "/dev/sdb ro")),
     "has the file system 'spare'": lambda m: m.write("/run/udev/data/b8:16", "E:ID_FS_LABEL=spare\n"),
@@ -91,6 +98,12 @@ def test_a_wrong_mount_is_red_and_says_what_is_wrong(machine: Machine, told: str
     assert found["mount/livepeer"].level == ALARM
     assert told in found["mount/livepeer"].message
     assert found["mount/geth"].level == OK
+
+
+def test_a_file_system_that_has_met_no_error_is_right(machine: Machine) -> None:
+    with_errors(machine, "0")
+
+    assert machine.look(volumes.look)["mount/livepeer"].level == OK
 
 
 def test_of_two_mounts_on_one_point_the_last_one_counts() -> None:
