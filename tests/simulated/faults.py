@@ -129,6 +129,10 @@ class Faults:
     """chronyd follows nobody."""
     full: set[str] = field(default_factory=set)
     """Mount points of disks on which no write succeeds."""
+    errors: dict[str, int] = field(default_factory=dict)
+    """By mount point: how many errors its file system has met."""
+    read_only: set[str] = field(default_factory=set)
+    """Mount points that the kernel has made read-only, and says so."""
     in_use: dict[str, int] = field(default_factory=dict)
     """By mount point: how many attempts to unmount it fail, because somebody is looking into it."""
     lacks: set[str] = field(default_factory=set)

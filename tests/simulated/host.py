@@ -28,10 +28,10 @@ LOOKS = {
     **{"cmp": looks.run_cmp, "debugfs": looks.run_debugfs, "ls": looks.run_ls, "stat": looks.run_stat},
     **{"find": looks.run_find, "cat": looks.run_cat, "journalctl": looks.run_journalctl},
     **{"chronyc": looks.run_chronyc, "date": looks.run_date, "python3": looks.run_python3, "base64": looks.run_base64},
-    "test": looks.run_test,
+    **{"test": looks.run_test, "grep": looks.run_grep},
 }
 MOVES = (["--no-clobber"], ["--force"])
-ANYBODY = frozenset({"lsblk", "findmnt", "ls", "curl", "chronyc", "date", "python3"})
+ANYBODY = frozenset({"lsblk", "findmnt", "ls", "curl", "chronyc", "date", "python3", "grep"})
 """Programs that need no root. ``systemctl`` needs none to show."""
 
 

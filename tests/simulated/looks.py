@@ -21,6 +21,7 @@ from transcoder.catalog.livepeer_api import Api
 from transcoder.facts import (
     blkid,
     chronyc,
+    ext4,
     findmnt,
     geth_rpc,
     keystore,
@@ -87,10 +88,18 @@ def run_findmnt(machine: Machine, argv: Args) -> Answer:
     assert argv == findmnt.COMMAND, argv
     rows = [{"target": "/", "source": "/dev/nvme0n1", "fstype": "ext4", "options": "rw,relatime"}]
     rows += [
-        {"target": target, "source": machine.devices[volume_id], "fstype": "ext4", "options": "rw,noatime"}
+        {"target": target, "source": machine.devices[volume_id], "fstype": "ext4", "options": f"{access},noatime"}
         for target, volume_id in machine.mounts.items()
+        for access in ["ro" if target in machine.faults.read_only else "rw"]
     ]
     return 0, json.dumps({"filesystems": rows}, indent=3)
+
+
+def run_grep(machine: Machine, argv: Args) -> Answer:
+    assert argv == ext4.COMMAND, argv
+    known = {machine.devices[volume_id].rpartition("/")[2]: target for target, volume_id in machine.mounts.items()}
+    counts = {"nvme0n1": 0, **{name: machine.faults.errors.get(target, 0) for name, target in known.items()}}
+    return 0, "".join(f"/sys/fs/ext4/{name}/errors_count:{count}\n" for name, count in counts.items())
 
 
 def run_blkid(machine: Machine, argv: Args) -> Answer:

@@ -23,7 +23,7 @@ def obstacles(observed: Observed) -> list[str]:
     reasons = [f"node {node.name} has no {data.role} volume in this environment" for data in node.missing]
     reasons += _request_reasons(observed)
     reasons += _source_reasons(observed)
-    reasons += source_reasons(observed.source_guest if observed.serving else None)
+    reasons += source_reasons(observed.source_guest if observed.serving else None, observed.surveys[0])
     reasons += round_reasons(observed.round, ignore=observed.request.ignore_round)
     if target is None:
         return reasons

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from transcoder.actions.guest import read_clock
 from transcoder.compatibility import incompatible
-from transcoder.facts import chronyc, release
+from transcoder.facts import chronyc, ext4, release
 from transcoder.facts.chronyc import Tracking
 from transcoder.facts.livepeer_api import RoundState
 from transcoder.facts.release import Release
@@ -25,27 +26,31 @@ MOST_SKEW = 5.0
 class Survey:
     """What is known of a machine beyond its disks and services. ``ahead`` in seconds of the operator's clock.
 
-    ``tracking`` is None where chronyd does not run, ``release`` where the image does not say what it is.
+    ``tracking`` is None where chronyd does not run, ``release`` where the image does not say what it is. ``errors``:
+    those that file systems have met, by the kernel's name of the device.
     """
 
     ahead: float
     tracking: Tracking | None
     release: Release | None
+    errors: Mapping[str, int] = field(default_factory=dict)
 
 
 def survey(world: World, instance: Instance) -> Survey:
-    """Look at a machine's clock and image, in one exchange.
+    """Look at a machine's clock, image and file systems, in one exchange.
 
     :raises Unreachable: when it does not answer.
     """
-    ahead, (tracked, told) = read_clock(
+    ahead, (tracked, told, counted) = read_clock(
         world,
         instance,
         Command(chronyc.COMMAND, ok=tuple(range(256))),
         Command(release.COMMAND, ok=(0, 1)),
+        Command(ext4.COMMAND, ok=(0, 1, 2)),
     )
     tracking = chronyc.parse_chronyc(tracked.stdout) if tracked.exit_code == 0 else None
-    return Survey(ahead, tracking, release.parse_release(told.stdout) if told.exit_code == 0 else None)
+    released = release.parse_release(told.stdout) if told.exit_code == 0 else None
+    return Survey(ahead, tracking, released, ext4.parse_ext4(counted.stdout))
 
 
 def round_reasons(state: RoundState | None, *, ignore: bool) -> list[str]:
@@ -58,16 +63,18 @@ def round_reasons(state: RoundState | None, *, ignore: bool) -> list[str]:
     ]
 
 
-def source_reasons(seen: Guest | None) -> list[str]:
+def source_reasons(seen: Guest | None, surveyed: Survey | None) -> list[str]:
     """Say what is wrong with the volumes where they are mounted now."""
     if seen is None:
         return []
     mounts = {mount.target: mount for mount in seen.mounts}
+    errors = surveyed.errors if surveyed else {}
     return [
-        f"{data.mount} of the source is mounted read-only: its file system has had an error; look at it first "
+        f"the file system of {data.mount} of the source has had an error, and takes no more writes; look at it first "
         "(`fab logs`, dmesg), or move it as it is: stop the services there by hand"
         for data in VOLUMES
-        if data.mount in mounts and "ro" in mounts[data.mount].options
+        if (mount := mounts.get(data.mount)) is not None
+        and ("ro" in mount.options or errors.get(posixpath.basename(mount.source)))
     ]
 
 

@@ -74,6 +74,14 @@ def no_device_name_left(sim: Simulation) -> None:
     sim.forget()
 
 
+def a_file_system_that_the_kernel_has_made_read_only(sim: Simulation) -> None:
+    sim.machine(NODE).faults.read_only.add(GETH.mount)
+
+
+def a_file_system_that_has_met_errors_and_is_shown_as_writable(sim: Simulation) -> None:
+    sim.machine(NODE).faults.errors[LIVEPEER.mount] = 117
+
+
 REASONS: dict[Callable[[Simulation], None], tuple[str, ...]] = {
     a_clock_that_is_wrong: ("60 s ahead of that of tc001", "chronyc makestep"),
     an_image_that_is_too_old: ("geth would go back from 1.8.27 to 1.8.20",),
@@ -83,6 +91,11 @@ REASONS: dict[Callable[[Simulation], None], tuple[str, ...]] = {
     a_policy_without_associate: ("AssociateAddress is not permitted",),
     a_copy_of_the_volume: ("has the same UUID", "another disk labelled livepeer-data"),
     somebody_at_work: ("ada on another-machine", f"fab unlock --node {NODE}"),
+    a_file_system_that_the_kernel_has_made_read_only: (
+        "the file system of /d2 of the source has had an error",
+        "dmesg",
+    ),
+    a_file_system_that_has_met_errors_and_is_shown_as_writable: ("the file system of /d1 of the source has had an",),
     no_device_name_left: ("no device name left", tags.BAD_DEVICES),
 }
 
