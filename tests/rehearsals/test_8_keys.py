@@ -319,6 +319,7 @@ def give_back(rig: Rig, first: str, key: Key) -> None:
         await_free(rig, volume)
         rig.ec2.delete_volume(VolumeId=volume)
     rig.ec2.start_instances(InstanceIds=[first])
+    rig.world.wait(f"{first} running", lambda: rig.world.cloud.instances(ids=[first])[0].state == "running", 120)
     rig.run("fab", "attach", "--yes")
     rig.run("fab", "backup-keys", "--source-lost", "--yes")
     assert_healthy(rig, key)
