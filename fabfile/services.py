@@ -87,6 +87,7 @@ def reward(
         app.perform(world, recipe.operation(request), yes=yes, dry_run=dry_run, json=json)
 
 
+@app.optional_word("what", ("geth", "livepeer", "all"), "all")
 @app.task(
     positional=["what"],
     help=help_for(
@@ -101,7 +102,7 @@ def reward(
 )
 def restart(
     _context: Context,
-    what: str = "all",
+    what: str | None = None,
     env: str = "",
     node: str = "",
     ignore_round: bool = False,
@@ -126,7 +127,7 @@ def restart(
 
     settings = app.settings(env)
     name = node or settings.node.default
-    request = recipe.Request(name, what, ignore_round, wait_sessions, max_age * 3600)
+    request = recipe.Request(name, what or "all", ignore_round, wait_sessions, max_age * 3600)
     with app.world(settings) as world:
         app.perform(world, recipe.operation(request), yes=yes, dry_run=dry_run, json=json)
 

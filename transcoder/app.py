@@ -7,7 +7,7 @@ imported when a task runs.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -40,6 +40,28 @@ def task(**options: Any) -> Callable[[Callable[..., R]], Callable[..., R]]:
 
     def decorate(body: Callable[..., R]) -> Callable[..., R]:
         return cast("Callable[..., R]", invoke_task(**options)(_translating(body)))
+
+    return decorate
+
+
+def optional_word(name: str, words: Sequence[str], default: str) -> Callable[[R], R]:
+    """Return the decorator that lets a task's positional argument be left out. It is one of ``words``.
+
+    Invoke wants every positional argument that has no default, and takes no word for one that has a default. So it
+    gets its default where the command line has none of the words.
+    """
+
+    def decorate(made: Any) -> Any:
+        known = made.get_arguments
+
+        def arguments(*given: Any, **more: Any) -> Any:
+            found = known(*given, **more)
+            if not set(words) & set(sys.argv):
+                next(argument for argument in found if argument.name == name).default = default
+            return found
+
+        made.get_arguments = arguments
+        return made
 
     return decorate
 

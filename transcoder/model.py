@@ -150,6 +150,7 @@ class ServiceState:
     """What systemd says of a unit; ``main_pid`` 0 when nothing runs.
 
     ``since`` is when it last became active, ``changed`` since when it is as it is now, both in systemd's own words.
+    ``told`` is the last that the service itself said of its status (sd_notify), also when it has failed since.
     """
 
     unit: str
@@ -161,6 +162,7 @@ class ServiceState:
     result: str = ""
     restarts: int = 0
     changed: str = ""
+    told: str = ""
 
     @property
     def running(self) -> bool:

@@ -18,7 +18,8 @@ from typing import Dict, List
 
 _SOURCES = Path(__file__).resolve().parent
 GETH = "geth-linux-amd64-1.8.27-4bcc0a37"
-LIVEPEER = "livepeer_linux"
+LIVEPEERS = {"0.2.4": "livepeer_linux", "0.5.2": "livepeer-linux-amd64"}
+"""The versions of livepeer, each with what its release's archive and the directory in it are called."""
 _COPYING = """This is not go-ethereum. It is a stand-in for geth 1.8.27, made for rehearsals of node operations where
 the real one cannot be downloaded; it holds no code of go-ethereum. See lab/standins/README.md of the project it is
 from, and that project's LICENSE.
@@ -33,17 +34,22 @@ except ImportError as error:
     if str(error.name or "").startswith("standins"):
         raise
     sys.exit("the stand-in needs the whole standard library (apt-get install python3): {{}}".format(error))
-sys.exit({function}(sys.argv[1:]))
+sys.exit({function}({arguments}))
 """
 
 
-def _program(package: str, function: str) -> bytes:
-    """One executable file: a line for the kernel, then a zip archive that Python runs."""
+def _program(package: str, function: str, version: str = "") -> bytes:
+    """One executable file: a line for the kernel, then a zip archive that Python runs.
+
+    Of livepeer the same sources are several versions: its functions are told which.
+    """
+    arguments = "sys.argv[1:]" + (f", {version!r}" if version else "")
     names = ["__init__.py"]
     names += [path.relative_to(_SOURCES).as_posix() for part in ("common", package) for path in _modules(part)]
+    main = _MAIN.format(package=package, function=function, arguments=arguments)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(_zip_entry("__main__.py"), _MAIN.format(package=package, function=function))
+        archive.writestr(_zip_entry("__main__.py"), main)
         for name in sorted(names):
             archive.writestr(_zip_entry("standins/" + name), (_SOURCES / name).read_bytes())
     return b"#!/usr/bin/env python3\n" + buffer.getvalue()
@@ -86,18 +92,14 @@ def _gzip(data: bytes) -> bytes:
 def build(directory: Path) -> Dict[str, Path]:
     """Write the archives, each with a `.sha256` file beside it (as `sha256sum` prints it), and return their paths.
 
-    The keys are "geth" and "livepeer". The directory is made when it is missing; existing archives are replaced.
+    The keys are "geth", "livepeer" (0.2.4) and "livepeer 0.5.2". The directory is made when it is missing; archives
+    that are there are replaced.
     """
-    contents = {
-        "geth": (GETH, {"COPYING": _COPYING.encode(), "geth": _program("geth_node", "main")}),
-        "livepeer": (
-            LIVEPEER,
-            {
-                "livepeer": _program("livepeer_node", "main"),
-                "livepeer_cli": _program("livepeer_node", "cli_main"),
-            },
-        ),
-    }
+    contents = {"geth": (GETH, {"COPYING": _COPYING.encode(), "geth": _program("geth_node", "main")})}
+    for version, top in LIVEPEERS.items():
+        programs = {"livepeer": "main", "livepeer_cli": "cli_main"}
+        files = {name: _program("livepeer_node", function, version) for name, function in programs.items()}
+        contents["livepeer" if version == "0.2.4" else f"livepeer {version}"] = top, files
     directory.mkdir(parents=True, exist_ok=True)
     paths = {}
     for program, (top, files) in contents.items():

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.rehearsals.rig import NODE, Rig, write_environment
+from tests.rehearsals.rig import NODE, Rig, running, write_environment
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -18,7 +18,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let continuous integration leave out what takes long and is much the same."""
-    parser.addoption("--thorough", action="store_true", help="keys: kill restores at every point, and a second node")
+    parser.addoption(
+        "--thorough",
+        action="store_true",
+        help="keys: kill restores at every point, a second node, a fetched passphrase",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -26,14 +30,8 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """Bring the lab up with a freshly baked image; take it down at the end and see that nothing is left."""
     directory = tmp_path_factory.mktemp("rehearsal")
     made = Rig(write_environment(directory), write_environment(directory, "bake"))
-    made.run("invoke", "lab.down", "--forget-images")
-    made.run("invoke", "lab.up")
-    try:
-        made.run("invoke", "bake-ami", "--yes")
+    with running(made):
         yield made
-    finally:
-        made.hosts.__exit__()
-        made.run("invoke", "lab.down")
 
 
 @pytest.fixture(scope="session")

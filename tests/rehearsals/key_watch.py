@@ -20,6 +20,7 @@ from transcoder.settings import ROOT
 
 HERE = Path(__file__).parent
 KEYSTORE_EYE, EXEC_EYE = HERE / "guest" / "keystore_eye.py", HERE / "guest" / "exec_eye.py"
+LEAKS = HERE / "guest" / "leaks.py"
 AUDITED = HERE / "audited"
 BUDGET = 300.0
 """Seconds for a machine to say what is waited for: it has a part of one processor."""

@@ -6,7 +6,8 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,8 +27,20 @@ from transcoder.world import World
 
 BIN = Path(sys.executable).parent
 NODE = "tc001"
-NETWORK = "172.31.220"
-PORT = 5690
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab of the tests': the environment and the lab are called so, and it has a network and a port of its own."""
+
+    name: str
+    network: str
+    port: int
+
+
+LAB = Lab("rehearse", "172.31.220", 5690)
+FETCHING = Lab("fetching", "172.31.221", 5691)
+"""Of machines that fetch the passphrase of their key: another image, and other policies."""
 
 
 @dataclass(frozen=True)
@@ -49,27 +62,42 @@ class Ran:
         return self.stdout + self.stderr
 
 
-def write_environment(directory: Path, user: str = "operator") -> Path:
-    """Write the environment of the tests' lab: the shipped one with a name, a network and a port of its own.
+def write_environment(directory: Path, user: str = "operator", lab: Lab = LAB) -> Path:
+    """Write the environment of a lab of the tests': the shipped one with a name, a network and a port of its own.
 
     In it IAM decides over every call: ``user`` has the policy of that name, and the machines have a role, with which
     they send their readings.
     """
+    own = {
+        "/var/lib/transcoder-lab/lab/": f"/var/lib/transcoder-lab/{lab.name}/",
+        '\nname = "lab"': f'\nname = "{lab.name}"',
+        "172.31.210": lab.network,
+        "5620": str(lab.port),
+        '\naccess_key_id = "lab"': f'\naccess_key_id = "{USERS[user]}"\ninstance_profile = "livepeer-node"',
+        "\n[operator]": "\n[monitoring]\ncloudwatch = true\n\n[operator]",
+        **(FETCHED if lab is FETCHING else {}),
+    }
     text = (ROOT / "environments" / "lab.toml").read_text(encoding="utf-8")
-    changed = (
-        text.replace("/var/lib/transcoder-lab/lab/", "/var/lib/transcoder-lab/rehearse/")
-        .replace('\nname = "lab"', '\nname = "rehearse"')
-        .replace("172.31.210", NETWORK)
-        .replace("5620", str(PORT))
-        .replace('\naccess_key_id = "lab"', f'\naccess_key_id = "{USERS[user]}"\ninstance_profile = "livepeer-node"')
-    )
-    changed = changed.replace("\n[operator]", "\n[monitoring]\ncloudwatch = true\n\n[operator]")
-    path = directory / user / "rehearse.toml"
+    for old, new in own.items():
+        assert old in text, f"the environment lab has {old!r} no longer"
+        text = text.replace(old, new)
+    path = directory / user / f"{lab.name}.toml"
     path.parent.mkdir(parents=True)
     # A stalled geth is to be seen within a minute.
     watch = '[watch]\nafter_seconds = { "geth-head" = 20 }\n'
-    path.write_text(f"{changed}iam = true\n\n{watch}", encoding="utf-8")
+    path.write_text(f"{text}iam = true\n\n{watch}", encoding="utf-8")
     return path
+
+
+FETCHED = {
+    'version = "0.2.4"': 'version = "v0.5.2"',
+    "livepeer_linux.tar.gz": "livepeer-linux-amd64.tar.gz",
+    'port = 15000, sources = ["0.0.0.0/0"], why = "livepeer 0.2: libp2p"': (
+        'port = 8935, sources = ["0.0.0.0/0"], why = "livepeer: work from broadcasters"'
+    ),
+    "\n[instance]": '\n[keys]\npassphrase_store = "ssm"\n\n[instance]',
+}
+"""What an environment has in its place whose machines fetch passphrases: the oldest livepeer that reads a file."""
 
 
 @dataclass
@@ -103,12 +131,21 @@ class Rig:
         """The world as the library sees it."""
         return World(self.settings, Aws(self.settings), self.hosts)
 
-    @cached_property
-    def ec2(self) -> Any:
-        """A boto3 client of the account's root, for what the library never does."""
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of the account's root, for what the library never does."""
         aws = self.settings.aws
         root = {"aws_access_key_id": "lab", "aws_secret_access_key": "lab"}
-        return boto3.client("ec2", region_name=aws.region, endpoint_url=aws.endpoint_url, **root)
+        return boto3.client(service, region_name=aws.region, endpoint_url=aws.endpoint_url, **root)
+
+    @cached_property
+    def ec2(self) -> Any:
+        """The client of EC2."""
+        return self.client("ec2")
+
+    @property
+    def directory(self) -> Path:
+        """Where the lab keeps what it has while it is up."""
+        return Path(self.settings.operator.journal).parent
 
     def run(self, program: str, task: str, *options: str, expect: int | None = 0) -> Ran:
         """Run ``invoke`` or ``fab`` as an operator would and check its exit code."""
@@ -157,7 +194,7 @@ class Rig:
 
     def disk(self, volume_id: str) -> Path:
         """The file behind a volume: what is on it when no machine has it."""
-        return Path("/var/lib/transcoder-lab/rehearse/disks") / f"{volume_id}.img"
+        return self.directory / "disks" / f"{volume_id}.img"
 
     def digest(self, volume_id: str) -> str:
         """The sha256 of every byte of a volume."""
@@ -170,8 +207,7 @@ class Rig:
 
     def log(self) -> list[str]:
         """Return the lines of the lab's log of calls, first to last."""
-        log = Path("/var/lib/transcoder-lab/rehearse/calls.jsonl")
-        return log.read_text(encoding="utf-8").splitlines(keepends=True)
+        return (self.directory / "calls.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
 
     def ec2_state(self) -> Any:
         """All that EC2 knows of what belongs to nodes, but for times of requests."""
@@ -182,3 +218,16 @@ class Rig:
             self.ec2.describe_tags()["Tags"],
         )
         return json.loads(json.dumps(answers, default=str, sort_keys=True))
+
+
+@contextmanager
+def running(rig: Rig) -> Iterator[None]:
+    """Bring a lab up with a freshly baked image; take it down at the end and see that nothing is left."""
+    rig.run("invoke", "lab.down", "--forget-images")
+    rig.run("invoke", "lab.up")
+    try:
+        rig.run("invoke", "bake-ami", "--yes")
+        yield
+    finally:
+        rig.hosts.__exit__()
+        rig.run("invoke", "lab.down")

@@ -273,7 +273,7 @@ def _shown(machine: Machine, name: str) -> str:
             state = ("active", "mounted") if data.mount in machine.mounts else ("inactive", "dead")
             return _block(["Result=success"], name, load, *state, "", "")
     unit = machine.unit(name)
-    first = [f"MainPID={unit.pid}", f"Result={unit.result}", "NRestarts=0"]
+    first = [f"MainPID={unit.pid}", f"Result={unit.result}", "NRestarts=0", f"StatusText={unit.told}"]
     since = _time(unit.since) if unit.active == "active" else ""
     return _block(first, name, load, unit.active, unit.sub, since, _time(unit.since) if unit.since else "")
 

@@ -34,6 +34,8 @@ class Unit:
     result: str = "success"
     pid: int = 0
     since: float = 0.0
+    told: str = ""
+    """Its status, as it tells it to systemd."""
 
 
 @dataclass

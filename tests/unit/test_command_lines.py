@@ -27,6 +27,24 @@ def parsed(task: Task, *argv: str) -> dict[str, object]:
     return {argument.attr_name or argument.name: argument.value for argument in context.args.values()}
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ((), "all"),
+        (("geth",), "geth"),
+        (("livepeer", "--yes"), "livepeer"),
+        (("--node", "tc001", "all"), "all"),
+        (("--what", "geth"), "geth"),
+        (("--what=geth",), "geth"),
+    ],
+)
+def test_what_to_restart_is_a_word_that_may_be_left_out(
+    monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], meant: str
+) -> None:
+    monkeypatch.setattr("sys.argv", ["fab", "restart", *words])
+    assert parsed(fabfile.namespace["restart"], *words)["what"] == meant
+
+
 def test_there_are_options_that_may_be_given_twice() -> None:
     assert {name for _, name in REPEATABLE} >= {"force_detach", "format"}
 

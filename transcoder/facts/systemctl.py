@@ -12,7 +12,7 @@ from transcoder.model import ServiceState
 TOOL = "systemctl"
 PROPERTIES = (
     *("Id", "LoadState", "ActiveState", "SubState", "MainPID", "Result", "NRestarts"),
-    *("ActiveEnterTimestamp", "StateChangeTimestamp"),
+    *("ActiveEnterTimestamp", "StateChangeTimestamp", "StatusText"),
 )
 
 
@@ -62,4 +62,5 @@ def _state(properties: dict[str, str]) -> ServiceState:
         result=properties.get("Result", ""),
         restarts=whole_number(TOOL, f"NRestarts of {unit}", properties.get("NRestarts", 0)),
         changed=properties.get("StateChangeTimestamp", ""),
+        told=properties.get("StatusText", ""),
     )

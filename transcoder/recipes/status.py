@@ -23,6 +23,9 @@ PATIENCE = 90.0
 """Seconds that one machine may take to say how it is: longer than all that is asked of its programs takes when each of
 them hangs (15 s for geth, 10 s for each of four questions to livepeer), and what a dead machine costs at most."""
 
+REFUSALS = ("refused: ", "not yet: ")
+"""How what the checks before a service say of themselves begins, where they do not let it start."""
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -271,8 +274,13 @@ def _volume_problems(node: NodeFacts, machine: Machine, seen: Guest, data: layou
         unit = data.service.unit
         since = f" since {service.changed}" if service.changed else ""
         state = f"{service.active} ({service.sub}, {service.result})"
-        return [f"{unit} is {state}{since}: fab logs --unit {unit} {option}"]
+        return [f"{unit} is {state}{since}{_reason(service)}: fab logs --unit {unit} {option}"]
     return []
+
+
+def _reason(service: ServiceState) -> str:
+    """Return why a service does not start, as it tells `systemctl status`; what else it said there is out of date."""
+    return f", {service.told}" if service.told.startswith(REFUSALS) else ""
 
 
 def _chain_problems(world: World, machine: Machine, option: str) -> list[str]:

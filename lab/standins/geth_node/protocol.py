@@ -25,6 +25,8 @@ CONTRACTS = {
     "LivepeerToken": bytes.fromhex("58b6a8a3302369daec383334672404ee733ab239"),
     "JobsManager": _named("JobsManager"),
     "Minter": _named("Minter"),
+    "TicketBroker": _named("TicketBroker"),
+    "ServiceRegistry": _named("ServiceRegistry"),
     "LivepeerTokenFaucet": bytes(20),
 }
 REWARD_TOPIC = keccak_256(b"Reward(address,uint256)")

@@ -1,1 +1,1 @@
-"""The stand-in for livepeer 0.2.4."""
+"""The stand-in for livepeer, in each of the versions that `versions` names."""

@@ -1,4 +1,4 @@
-"""Which key the node uses and how it gets at it: eth/accountmanager.go of 0.2.4, rule by rule."""
+"""Which key the node uses and how it gets at it: eth/accountmanager.go up to v0.5.29, rule by rule."""
 
 import getpass
 import os
@@ -76,6 +76,24 @@ def _ask(prompt: str) -> str:
     if not line:
         raise AccountError("EOF")
     return line.rstrip("\r\n")
+
+
+def from_file(password: str) -> str:
+    """From v0.5.2 on a password may be the path of a file, whose first line it is (common/getpass.go).
+
+    What is no file is the password itself; so is, with a message, the path of one that cannot be read or is empty.
+    """
+    if not os.path.exists(password) or os.path.isdir(password):
+        return password
+    try:
+        with open(password, newline="\n") as file:
+            lines = file.readline().splitlines()
+    except OSError as error:
+        log.error(f"Error reading password: open {password}: {log.reason(error)}")
+        return password
+    if not lines:
+        log.error("Error reading password: the file has no line: " + password)
+    return lines[0] if lines else password
 
 
 def unlock(account: keystore.Account, password: str) -> Unlocked:

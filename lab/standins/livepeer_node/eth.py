@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional
 
 from ..common.address import checksummed
 from ..common.keccak import keccak_256
@@ -11,10 +11,12 @@ from ..common.rpc_client import RpcClient, RpcError, Unreachable
 from ..common.transaction import Transaction, signed
 from . import log
 from .account import Unlocked
+from .versions import Personality
 
 TRANSACTION_TIMEOUT = 600.0
 _DEFAULT_GAS = 500000
-_NAMES = ("LivepeerToken", "LivepeerTokenFaucet", "BondingManager", "JobsManager", "RoundsManager", "Minter")
+_NAMES = ("LivepeerToken", "LivepeerTokenFaucet", "BondingManager", "RoundsManager", "Minter")
+_OF_JOBS, _OF_TICKETS = ("JobsManager",), ("TicketBroker", "ServiceRegistry")
 # what only the parts of the protocol use that the stand-in leaves out; the values of June 2018
 _VERIFICATION: Dict[str, Any] = {
     "VerificationRate": 1000,
@@ -39,14 +41,16 @@ def _selector(signature: str) -> bytes:
 class LivepeerEthClient:
     """Everything the node asks of the chain. Every method raises EthError."""
 
-    def __init__(self, rpc: RpcClient, controller: bytes, gas_limit: int) -> None:
+    def __init__(self, rpc: RpcClient, controller: bytes, gas_limit: int, own: Personality) -> None:
         self._rpc = rpc
+        self._own = own
         self._gas_limit = gas_limit
         self._sending = threading.Lock()
         self.account: Optional[Unlocked] = None
         self.gas_price = 0
+        self.service_uri = ""
         self.contracts = {"Controller": controller}
-        for name in _NAMES:
+        for name in _NAMES + (_OF_JOBS if own.jobs else _OF_TICKETS):
             key = keccak_256(name.encode())
             self.contracts[name] = self._view("Controller", "getContract(bytes32)", key)[12:32]
 
@@ -56,6 +60,11 @@ class LivepeerEthClient:
         if self.account is None:
             raise EthError("account is locked")
         return self.account.address
+
+    @property
+    def shown(self) -> str:
+        """The address as text."""
+        return checksummed(self.address)
 
     def rpc(self, method: str, *params: Any) -> Any:
         """One call of the Ethereum node."""
@@ -85,7 +94,9 @@ class LivepeerEthClient:
         return bool(self.number("RoundsManager", "currentRoundInitialized()"))
 
     def is_active(self) -> bool:
-        """Whether this account is an active transcoder in this round."""
+        """Whether this account is an active transcoder in this round; up to 2019 the protocol wants its number, too."""
+        if not self._own.jobs:
+            return bool(self.number("BondingManager", "isActiveTranscoder(address)", self.address))
         current = self.current_round().to_bytes(32, "big")
         return bool(self.number("BondingManager", "isActiveTranscoder(address,uint256)", self.address, current))
 
@@ -106,19 +117,21 @@ class LivepeerEthClient:
         raw = self._view("BondingManager", "getTranscoder(address)", self.address)
         words = [int.from_bytes(raw[at : at + 32], "big") for at in range(0, len(raw), 32)]
         registered = self.number("BondingManager", "transcoderStatus(address)", self.address) == 1
-        return {
+        common = {
             "Address": "0x" + self.address.hex(),
             "LastRewardRound": words[0],
             "RewardCut": words[1],
             "FeeShare": words[2],
-            "PricePerSegment": words[3],
-            "PendingRewardCut": words[4],
-            "PendingFeeShare": words[5],
-            "PendingPricePerSegment": words[6],
             "DelegatedStake": self.number("BondingManager", "transcoderTotalStake(address)", self.address),
             "Active": self.is_active(),
             "Status": "Registered" if registered else "Not Registered",
         }
+        return {**common, **(self._prices(words) if self._own.jobs else {"ServiceURI": self.service_uri})}
+
+    @staticmethod
+    def _prices(words: List[int]) -> Dict[str, Any]:
+        names = ("PricePerSegment", "PendingRewardCut", "PendingFeeShare", "PendingPricePerSegment")
+        return dict(zip(names, words[3:]))
 
     def protocol_parameters(self) -> Dict[str, Any]:
         """The JSON object of /protocolParameters."""
@@ -127,7 +140,7 @@ class LivepeerEthClient:
             "RoundLength": self.number("RoundsManager", "roundLength()"),
             "RoundLockAmount": self.number("RoundsManager", "roundLockAmount()"),
             "UnbondingPeriod": self.number("BondingManager", "unbondingPeriod()"),
-            **_VERIFICATION,
+            **(_VERIFICATION if self._own.jobs else dict.fromkeys(_VERIFICATION)),
             "Inflation": self.number("Minter", "inflation()"),
             "InflationChange": self.number("Minter", "inflationChange()"),
             "TargetBondingRate": self.number("Minter", "targetBondingRate()"),

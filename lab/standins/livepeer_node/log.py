@@ -11,3 +11,8 @@ def info(message: str, source: str = "livepeer.go:1") -> None:
 def error(message: str, source: str = "livepeer.go:1") -> None:
     """An E line."""
     logs.glog("E", source, message)
+
+
+def reason(error: OSError) -> str:
+    """Return why the system said no, in the words of Go."""
+    return (error.strerror or str(error)).lower()

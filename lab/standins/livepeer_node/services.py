@@ -8,8 +8,6 @@ from . import log
 from .eth import EthError, LivepeerEthClient
 from .state import Database
 
-_REWARD_SECONDS = 1800.0  # 0.2.4 tries first when this has passed, not at the start
-
 
 class Service:
     """Calls `work` every `seconds` in a thread of its own until it is stopped; failures are logged and tried again."""
@@ -56,9 +54,12 @@ def initialize_round(client: LivepeerEthClient, ended: threading.Event) -> None:
         log.info(f"Initialized round {client.current_round()}", "roundservice.go:1")
 
 
-def reward_service(client: LivepeerEthClient, ended: threading.Event, idle_file: str) -> Service:
-    """The 30 minute ticker; LIVEPEER_STANDIN_REWARD_SECONDS makes it faster, and `idle_file` idle, for a rehearsal."""
-    seconds = float(os.environ.get("LIVEPEER_STANDIN_REWARD_SECONDS") or _REWARD_SECONDS)
+def reward_service(client: LivepeerEthClient, ended: threading.Event, idle_file: str, seconds: float) -> Service:
+    """The ticker, which tries first when ``seconds`` have passed, not at the start.
+
+    For a rehearsal LIVEPEER_STANDIN_REWARD_SECONDS says how many, and `idle_file` makes it idle.
+    """
+    seconds = float(os.environ.get("LIVEPEER_STANDIN_REWARD_SECONDS") or seconds)
 
     def work() -> None:
         if not os.path.exists(idle_file):

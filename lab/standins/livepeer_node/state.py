@@ -18,6 +18,8 @@ CREATE TABLE IF NOT EXISTS kv (
     key STRING PRIMARY KEY, value STRING, updatedAt STRING DEFAULT CURRENT_TIMESTAMP);
 INSERT OR IGNORE INTO kv(key, value) VALUES('dbVersion', '1');
 INSERT OR IGNORE INTO kv(key, value) VALUES('lastBlock', '0');
+"""
+_JOBS = """
 CREATE TABLE IF NOT EXISTS jobs (
     id INTEGER PRIMARY KEY, recordedAt STRING DEFAULT CURRENT_TIMESTAMP, txID STRING, streamID STRING,
     segmentCost INTEGER, transcodeOptions STRING, broadcaster STRING, transcoder STRING, startBlock INTEGER,
@@ -54,12 +56,12 @@ def node_id(directory: str) -> str:
 
 
 class Database:
-    """lp.sqlite3. One connection, used from any thread, as the real one opens it."""
+    """lp.sqlite3. One connection, used from any thread, as the real one opens it. `jobs`: with the tables of 2018."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, jobs: bool) -> None:
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(os.path.join(directory, "lp.sqlite3"), check_same_thread=False)
-        self._connection.executescript(_SCHEMA)
+        self._connection.executescript(_SCHEMA + (_JOBS if jobs else ""))
         self._connection.commit()
 
     def set_last_block(self, number: int) -> None:
@@ -68,6 +70,11 @@ class Database:
             self._connection.execute(
                 "UPDATE kv SET value = ?, updatedAt = datetime() WHERE key = 'lastBlock'", (number,)
             )
+
+    def last_block(self) -> int:
+        """Return the newest block that was noted."""
+        with self._lock:
+            return int(self._connection.execute("SELECT value FROM kv WHERE key = 'lastBlock'").fetchone()[0])
 
     def close(self) -> None:
         """Close the file."""

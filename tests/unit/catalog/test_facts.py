@@ -1,4 +1,4 @@
-"""The facts themselves, against what the projects' own text says, and against the lab's stand-in of 0.2.4."""
+"""The facts themselves, against what the projects' own text says, and against the lab's stand-ins."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import tomllib
 import pytest
 
 from lab.standins.livepeer_node import flags as standin
+from lab.standins.livepeer_node.versions import PLAYED, personality
 from tests.unit.catalog.choices import ARBITRUM, REFERENCE, with_geth, with_livepeer
 from transcoder.catalog import geth, geth_keys, livepeer, support
 from transcoder.catalog.geth_config import geth_tables
@@ -69,10 +70,24 @@ def test_what_is_no_version_is_told() -> None:
         numbers("latest")
 
 
-def test_a_flag_of_0_2_4_is_of_the_kind_that_the_program_itself_has() -> None:
-    kinds = {flag.name: {"string": "text"}.get(flag.kind, flag.kind) for flag in standin.FLAGS}
-    ours = {name: "text" if flag.kind == "secret" else flag.kind for name, flag in known((0, 2, 4)).items()}
+@pytest.mark.parametrize("version", PLAYED)
+def test_a_flag_is_of_the_kind_that_the_stand_in_of_that_version_has(version: Version) -> None:
+    kinds = {flag.name: {"string": "text"}.get(flag.kind, flag.kind) for flag in standin.flags(version)}
+    ours = {name: "text" if flag.kind == "secret" else flag.kind for name, flag in known(version).items()}
     assert ours == {name: kinds[name] for name in ours}
+
+
+@pytest.mark.parametrize("version", PLAYED)
+def test_the_stand_in_behaves_as_the_version_that_it_is_by_the_catalog(version: Version) -> None:
+    played, told = personality(version), api(version)
+    assert (played.own_record, played.own_record_key) == (told.own_record.route, told.own_record.key)
+    assert (played.chain_id, played.is_registered) == (told.chain_id, told.is_registered)
+    assert played.round_in_bytes == (told.round_form == "bytes")
+    assert told.base == f"http://127.0.0.1:{played.control_port}"
+    assert played.password_files == (version >= livepeer.PASSWORD_FILES_SINCE)
+    assert played.ipfs == (version < livepeer.IPFS_GONE)
+    assert at(livepeer.LAYOUTS, version).database == "lp.sqlite3"
+    assert told.empty_is_failure
 
 
 def test_no_two_entries_of_a_flag_hold_for_the_same_version() -> None:

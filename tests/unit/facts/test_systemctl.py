@@ -75,4 +75,4 @@ def test_what_is_not_understood_is_an_error(text: str) -> None:
 def test_the_order_of_the_properties_does_not_matter(order: list[str], pid: int, restarts: int) -> None:
     values = dict.fromkeys(PROPERTIES, "x") | {"MainPID": str(pid), "NRestarts": str(restarts)}
     text = "".join(f"{key}={values[key]}\n" for key in order)
-    assert parse_systemctl(text) == (ServiceState("x", "x", "x", "x", pid, "x", "x", restarts, "x"),)
+    assert parse_systemctl(text) == (ServiceState("x", "x", "x", "x", pid, "x", "x", restarts, "x", "x"),)

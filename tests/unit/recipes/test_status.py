@@ -116,6 +116,25 @@ def test_what_is_wrong_is_said_with_what_to_type(break_it: object, said: str, to
     assert to_type in problems(sim)
 
 
+def _fail(sim: Simulation, told: str) -> None:
+    unit = sim.machine(NODE).unit(LIVEPEER.service.unit)
+    unit.active, unit.sub, unit.result, unit.told = "failed", "failed", "exit-code", told
+
+
+def test_a_service_that_refused_to_start_says_why() -> None:
+    sim = up()
+    _fail(sim, "refused: there is no passphrase for the node's key in ssm: type `fab set-passphrase`")
+    assert "(failed, exit-code)" in problems(sim)
+    assert ", refused: there is no passphrase for the node's key in ssm: type `fab set-passphrase`: " in problems(sim)
+
+
+def test_what_a_service_said_while_it_ran_is_not_told_of_one_that_has_failed() -> None:
+    sim = up()
+    _fail(sim, "running as 0x0123")
+    assert "(failed, exit-code)" in problems(sim)
+    assert "running as" not in problems(sim)
+
+
 def test_a_node_without_a_key_is_told_how_to_get_one_and_is_healthy_with_it() -> None:
     sim = Simulation()
     sim.node(address="")
