@@ -7,10 +7,12 @@ names what is in it, as with a real release.
 import argparse
 import hashlib
 import io
+import os
 import stat
 import struct
 import sys
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -105,11 +107,19 @@ def build(directory: Path) -> Dict[str, Path]:
     for program, (top, files) in contents.items():
         path = directory / f"{top}.tar.gz"
         data = _gzip(_tar(top, files))
-        path.write_bytes(data)
+        _replace(path, data)
         digest = hashlib.sha256(data).hexdigest()
-        (directory / f"{path.name}.sha256").write_text(f"{digest}  {path.name}\n")
+        _replace(directory / f"{path.name}.sha256", f"{digest}  {path.name}\n".encode())
         paths[program] = path
     return paths
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file at once: another lab may be baking from it."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        file.write(data)
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, path)
 
 
 def main() -> None:

@@ -221,11 +221,11 @@ def serve_api(host: str, port: int, table: Dict[str, Handler]) -> _Server:
 class _PeerHandler(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         """libp2p: both sides name the protocol first. Nothing more is spoken here."""
-        self.request.sendall(MULTISTREAM)
         self.request.settimeout(10)
         try:
+            self.request.sendall(MULTISTREAM)
             self.request.recv(4096)
-        except socket.timeout:
+        except (socket.timeout, ConnectionError):
             return  # a watcher that only wanted to see the header
 
 
@@ -235,7 +235,7 @@ class _SilentHandler(socketserver.BaseRequestHandler):
         self.request.settimeout(10)
         try:
             self.request.recv(4096)
-        except socket.timeout:
+        except (socket.timeout, ConnectionError):
             return
 
 
