@@ -10,7 +10,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -27,8 +26,6 @@ CHECKS = (
 NO_TESTS = 5
 """pytest's exit code when it collected nothing."""
 NEEDS_ROOT = ("contract", "rehearsal")
-BESIDE = {"unit": ("nice", "-n", "15"), "contract": ("nice", "-n", "5")}
-"""The layers that run beside the rehearsals, and how they leave the processors to those."""
 
 
 @dataclass(frozen=True)
@@ -53,23 +50,21 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run_everything(options: Sequence[str]) -> list[Row]:
-    """Run the checks, and then all layers side by side: rehearsals and contract tests wait much of the time.
+    """Run the checks and all layers: unit beside contract, which waits for machines much of the time.
 
-    The unit tests leave the processors to them. The output of the rehearsals comes at once, the others' at the end.
+    The unit tests leave the processors to it. Their output comes when both have ended. The rehearsals have the computer
+    for themselves: beside the contract tests some machine did not answer in time.
     """
     checks = run_checks()
-    if os.geteuid() != 0:
-        subprocess.run(("sudo", "--validate"), check=True)  # whoever asks for a password in the background gets none
-    with ExitStack() as stack:
-        kept = {layer: stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8")) for layer in BESIDE}
-        beside = {layer: Running(layer, options, nice, kept[layer]) for layer, nice in BESIDE.items()}
-        rows = {"rehearsal": run_layer("rehearsal", options)}
-        for layer in BESIDE:
-            rows[layer] = beside[layer].wait()
-            say(f"== {layer}")
-            kept[layer].seek(0)
-            shutil.copyfileobj(kept[layer], sys.stdout)
-    return [checks, *(rows[layer] for layer in LAYERS)]
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as kept:
+        say("== unit, beside contract; its output follows")
+        unit = Running("unit", options, ("nice", "-n", "10"), kept)
+        contract = run_layer("contract", options)
+        row = unit.wait()
+        say("== unit")
+        kept.seek(0)
+        shutil.copyfileobj(kept, sys.stdout)
+    return [checks, row, contract, run_layer("rehearsal", options)]
 
 
 def parse(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -20,7 +20,7 @@ ANYBODY_BY_SSH = Rule("tcp", 22, 22, "0.0.0.0/0")
 SSH_OPTIONS = (
     *("BatchMode=yes", "ConnectTimeout=3", "LogLevel=ERROR", "StrictHostKeyChecking=no"),
     # A machine whose power fails says no good-bye.
-    *("ServerAliveInterval=1", "ServerAliveCountMax=5"),
+    *("ServerAliveInterval=1", "ServerAliveCountMax=15"),
 )
 
 

@@ -59,7 +59,7 @@ class OneMachine:
         argv = commands.shell(self.settings, self.instance, f"sudo -n sh -ec '{script}'")
         at = argv.index("ssh") + 1
         argv[at:at] = ["-o", "ControlMaster=auto", "-o", f"ControlPath={self.socket}", "-o", "ControlPersist=300"]
-        argv[at:at] = ["-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=3"]
+        argv[at:at] = ["-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=10"]
         done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
         assert done.returncode in ok, (script, done.returncode, done.stdout, done.stderr)
         return done.stdout.strip()

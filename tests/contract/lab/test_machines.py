@@ -190,14 +190,14 @@ def test_an_elastic_ip_leads_to_its_holder_and_is_its_sender(rig: Rig, up: Host)
 
 def test_a_connection_by_an_elastic_ip_ends_when_the_address_goes_elsewhere(rig: Rig, up: Host) -> None:
     rig.admit(up.guest(ANYBODY_BY_SSH), elastic=((PUBLIC, up.address),))
-    options = ["-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=2", "-o", "UserKnownHostsFile=/dev/null"]
+    options = ["-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=10", "-o", "UserKnownHostsFile=/dev/null"]
     options += ["-o", "StrictHostKeyChecking=no", "-i", str(rig.key), f"{rig.image.user}@{PUBLIC}"]
-    session = subprocess.Popen(["ssh", *options, "echo in; sleep 60"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    session = subprocess.Popen(["ssh", *options, "echo in; sleep 300"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         assert session.stdout is not None
         assert session.stdout.readline() == b"in\n"
         rig.admit(up.guest(ANYBODY_BY_SSH))
-        assert session.wait(15) == 255
+        assert session.wait(60) == 255
     finally:
         session.kill()
         session.communicate()
