@@ -21,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--thorough",
         action="store_true",
-        help="keys: kill restores at every point, a second node, a fetched passphrase; a target that is cut off",
+        help="keys: kill restores at every point, a second node, a fetched passphrase",
     )
 
 

@@ -27,8 +27,6 @@ CELLS = (
     "livepeer/check:partition_target",
     "livepeer/stop:power_off_source",
 )
-LONG = ("livepeer/check:partition_target",)
-"""Those that are left to --thorough: three minutes, in which nobody answers."""
 
 
 def say(line: str) -> None:
@@ -67,11 +65,7 @@ def cells(campaign: Campaign) -> dict[str, Cell]:
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_one_more_command_ends_it_well(
-    campaign: Campaign, cells: dict[str, Cell], name: str, request: pytest.FixtureRequest
-) -> None:
-    if name in LONG and not request.config.getoption("--thorough", default=False):
-        pytest.skip("with --thorough")
+def test_one_more_command_ends_it_well(campaign: Campaign, cells: dict[str, Cell], name: str) -> None:
     (result,) = campaign.perform([cells[name]])
     assert result.passed, f"{result.verdict}: {result}"
     assert result.synced > 0, "the watcher has read records"
