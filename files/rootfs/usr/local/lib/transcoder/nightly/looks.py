@@ -2,8 +2,8 @@
 
 from typing import Dict, Iterator, List, NamedTuple, Optional
 
-from watch import livepeer, rounds, units
-from watch.ask import Rpc, quantity
+from watch import geth, livepeer, rounds, units
+from watch.ask import Rpc
 from watch.chain import Round
 from watch.model import NoAnswer, Node, span
 
@@ -66,11 +66,7 @@ class Head(NamedTuple):
 def head(node: Node) -> Head:
     """Ask geth. Raises NoAnswer."""
     rpc = Rpc(node.config["geth"]["url"])
-    peers, block = rpc.number("net_peerCount"), rpc.call("eth_getBlockByNumber", "latest", False)
-    if not isinstance(block, dict):
-        raise NoAnswer("eth_getBlockByNumber gave no block")
-    number, born = quantity("the head's number", block.get("number")), quantity("its time", block.get("timestamp"))
-    return Head(peers, number, born)
+    return Head(rpc.number("net_peerCount"), *geth.newest(rpc))
 
 
 def behind(node: Node, found: Head) -> List[str]:

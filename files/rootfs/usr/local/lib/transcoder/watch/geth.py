@@ -3,7 +3,7 @@
 It is false on a fresh node and on one that has stalled, and can stay an object after a sync that is done.
 """
 
-from typing import Iterator
+from typing import Iterator, Tuple
 
 from .ask import Rpc, quantity
 from .model import ALARM, OK, WARN, Gauge, Item, NoAnswer, Node, Reading, below, span
@@ -35,12 +35,17 @@ def look_at_hosted(node: Node) -> Iterator[Item]:
         yield Reading("rpc", "", ALARM, None, str(error))
 
 
-def head(node: Node, rpc: Rpc, age_check: str, advance_check: str, oldest: float) -> Iterator[Item]:
-    """Yield how old the newest block is, and since when there has been no newer one."""
+def newest(rpc: Rpc) -> Tuple[int, int]:
+    """Return the number of the newest block, and when it was made, in Unix seconds. Raises NoAnswer."""
     block = rpc.call("eth_getBlockByNumber", "latest", False)
     if not isinstance(block, dict):
         raise NoAnswer("eth_getBlockByNumber gave no block")
-    number, born = quantity("the head's number", block.get("number")), quantity("its time", block.get("timestamp"))
+    return quantity("the head's number", block.get("number")), quantity("its time", block.get("timestamp"))
+
+
+def head(node: Node, rpc: Rpc, age_check: str, advance_check: str, oldest: float) -> Iterator[Item]:
+    """Yield how old the newest block is, and since when there has been no newer one."""
+    number, born = newest(rpc)
     age = node.now() - born
     yield Gauge("chain_head_number", {}, number)
     yield Gauge("chain_head_age_seconds", {}, age)
