@@ -454,7 +454,7 @@ def iam(_context: Context, policy: str = "", env: str = "", account: str = "", j
         "parallel": "how many nodes at the same time (default: 1)",
         "keep-going": "go on with the other nodes when one has failed",
         "max-age": "leave a service alone that was started within so many hours (default: 0, none is)",
-        "wait-sessions": "seconds that a livepeer's sessions may take to end before they are cut (default: 600)",
+        "wait-sessions": "seconds that sessions may take to end before they are cut (default: the environment's, 600)",
         "ignore-round": "restart also a node whose reward of this round is still to be called",
         "quiet": "print nothing unless a node was not restarted that should have been: for cron",
         "log": "append every line to this file, whatever is printed",
@@ -469,7 +469,7 @@ def nightly_restart(
     parallel: int = 1,
     keep_going: bool = False,
     max_age: float = 0.0,
-    wait_sessions: float = 600.0,
+    wait_sessions: str = "",
     ignore_round: bool = False,
     quiet: bool = False,
     log: str = "",
@@ -490,7 +490,7 @@ def nightly_restart(
     from transcoder.recipes import nightly, restart
     from transcoder.settings import state_directory
 
-    each = restart.Request("", "all", ignore_round, wait_sessions, max_age * 3600)
+    each = restart.Request("", "all", ignore_round, app.seconds(wait_sessions), max_age * 3600)
     request = nightly.Request(parallel, keep_going, dry_run, node, each)
     file = report_restarts.Log(log)
     with report_restarts.kept(file, env):

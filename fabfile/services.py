@@ -96,7 +96,7 @@ def reward(
         "json",
         what="geth, livepeer or all (default: all)",
         ignore_round="restart although the reward of this round is still to be called",
-        wait_sessions="seconds that livepeer's sessions may take to end before they are cut (default: 600)",
+        wait_sessions="seconds that sessions may take to end before they are cut (default: the environment's, 600)",
         max_age="leave a service alone that was started within so many hours (default: 0, none is)",
     ),
 )
@@ -106,7 +106,7 @@ def restart(
     env: str = "",
     node: str = "",
     ignore_round: bool = False,
-    wait_sessions: float = 600.0,
+    wait_sessions: str = "",
     max_age: float = 0.0,
     yes: bool = False,
     dry_run: bool = False,
@@ -127,7 +127,7 @@ def restart(
 
     settings = app.settings(env)
     name = node or settings.node.default
-    request = recipe.Request(name, what or "all", ignore_round, wait_sessions, max_age * 3600)
+    request = recipe.Request(name, what or "all", ignore_round, app.seconds(wait_sessions), max_age * 3600)
     with app.world(settings) as world:
         app.perform(world, recipe.operation(request), yes=yes, dry_run=dry_run, json=json)
 

@@ -144,6 +144,22 @@ def another_world(env: str) -> Iterator[World | None]:
         yield opened
 
 
+def seconds(text: str) -> float | None:
+    """Return the seconds of an option; None where it was left out.
+
+    :raises Refused: when it is no number of seconds.
+    """
+    if not text:
+        return None
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found < float("inf"):
+        raise Refused(f"{text!r} is no number of seconds", hint="600, for ten minutes")
+    return found
+
+
 def passphrase(prompt: str, descriptor: str = "") -> Secret:
     """Return a passphrase: typed without being shown, or read to its end from a file descriptor.
 

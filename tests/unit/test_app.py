@@ -123,3 +123,10 @@ def test_operations_that_follow_from_each_other_print_one_json_document(capsys: 
     assert read["plan"]["title"].startswith("detach")
     assert len(read["results"]) > 1
     sim.assert_served_by(NODE)
+
+
+def test_seconds_that_were_left_out_are_none_and_what_is_no_number_is_refused_by_its_text() -> None:
+    assert (app.seconds(""), app.seconds("0"), app.seconds("1.5")) == (None, 0.0, 1.5)
+    for text in ("soon", "-1", "inf", "nan"):
+        with pytest.raises(Refused, match=repr(text)):
+            app.seconds(text)

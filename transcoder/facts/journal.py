@@ -22,7 +22,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """What a terminal would obey: a service's log is not to move the cursor of whoever reads it."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Entry:
     """What was written at once. ``at`` is in microseconds since 1970; ``cursor`` names its place in the journal."""
 

@@ -35,8 +35,6 @@ from transcoder.world import World
 T = TypeVar("T")
 
 WHAT: Mapping[str, tuple[DataVolume, ...]] = {"all": (GETH, LIVEPEER), "geth": (GETH,), "livepeer": (LIVEPEER,)}
-WAIT_SESSIONS = 600.0
-"""Seconds that the sessions may take to end by default."""
 STAMP = "%Y-%m-%d %H:%M:%S"
 
 
@@ -44,14 +42,14 @@ STAMP = "%Y-%m-%d %H:%M:%S"
 class Request:
     """What of which node is to be restarted.
 
-    Both in seconds: ``wait_sessions`` is what the sessions may take to end; a service that was started within
-    ``max_age`` is left alone, with 0 none is.
+    Both in seconds: ``wait_sessions`` is what the sessions may take to end, None for what the environment says; a
+    service that was started within ``max_age`` is left alone, with 0 none is.
     """
 
     node: str
     what: str = "all"
     ignore_round: bool = False
-    wait_sessions: float = WAIT_SESSIONS
+    wait_sessions: float | None = None
     max_age: float = 0.0
 
 
@@ -228,7 +226,8 @@ def _steps(observed: Observed, data: DataVolume, *, follows: bool) -> Iterator[S
     first = (f"{GETH.role}/{GethFollows.verb}",) if data is LIVEPEER and follows else ()
     stopped = skip_if(state.active in ("inactive", "failed") and state.main_pid == 0)
     if data is LIVEPEER:
-        wait, skip = observed.request.wait_sessions, skip_if(not state.running)
+        asked, skip = observed.request.wait_sessions, skip_if(not state.running)
+        wait = float(settings.restart.wait_sessions_seconds) if asked is None else asked
         until = None if _goes_on_unrewarded(observed) else float(settings.restart.wait_reward_seconds)
         yield WaitIdle(lane=lane, instance=instance, budget=wait, reward_budget=until, after=first, skip=skip)
     budget = stop_budget(settings, data)

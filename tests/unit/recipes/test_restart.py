@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.simulated import world
 from tests.simulated.cut import Cut, ProcessDied
 from tests.simulated.disk import KEY, ours
 from tests.simulated.world import NODE, ZONE, Console, Simulation, perform, without_geth
@@ -201,6 +202,13 @@ def test_sessions_that_do_not_end_are_cut_and_that_is_told() -> None:
     console = again(sim, what="livepeer", wait_sessions=30.0)
     assert "2 session(s) had not ended within 30 s: they are cut" in [event.reason for event in console.events]
     assert pids(sim)[LIVEPEER_UNIT] != before[LIVEPEER_UNIT]
+
+
+def test_the_environment_says_how_long_sessions_are_waited_for_where_the_operator_does_not() -> None:
+    sim = node(Simulation(world.settings(restart={"wait_sessions_seconds": 45})))
+    sim.machine(NODE).faults.sessions = 2
+    console = again(sim, what="livepeer")
+    assert "2 session(s) had not ended within 45 s: they are cut" in [event.reason for event in console.events]
 
 
 @pytest.mark.parametrize(
