@@ -16,8 +16,8 @@ from transcoder.settings import ROOT
 
 GETH_UNIT, LIVEPEER_UNIT = GETH.service.unit, LIVEPEER.service.unit
 HEALTH = ("curl", "--silent", "http://127.0.0.1:9847/health")
-LEAD = timedelta(seconds=150)
-"""From the stall to the night, less the minute that has begun: a head that is 30 s old is shown after 20 s more."""
+LEAD = timedelta(seconds=120)
+"""From the alarm to the night, less the minute that has begun: the entry must be there before."""
 
 
 def shown(rig: Rig, name: str) -> dict[str, str]:
@@ -66,12 +66,12 @@ def test_cron_restarts_a_stalled_node_in_the_night(node: Rig, tmp_path: Path) ->
     since = node.on(name, "date", "+%Y-%m-%d %H:%M:%S").strip()
     with cron_daemon.running(tmp_path) as inside:
         node.run("invoke", "lab.fault", "geth_stall", "on", "--instance", name)
+        node.world.wait("the watch's alarm", lambda: shown(node, name).get("geth-head") == "alarm", 240)
         night = datetime.now(UTC) + LEAD
         install = [str(BIN / "invoke"), "cron.install", "--env", str(node.environment), "--within", "1"]
         for _ in range(2):
             subprocess.run([*inside, *install, "--at", f"{night:%H:%M}"], cwd=ROOT, check=True)
         assert [line.startswith("#") for line in cron_daemon.table(inside)] == [True, False]
-        node.world.wait("the watch's alarm", lambda: shown(node, name).get("geth-head") == "alarm", 150)
         node.world.wait("the night", lambda: log.exists() and "node(s)" in log.read_text(encoding="utf-8"), 240)
         shown_by = subprocess.run(
             [*inside, str(BIN / "invoke"), "cron.show", "--env", str(node.environment)],
